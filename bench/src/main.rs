@@ -13,6 +13,8 @@
 
 mod bare;
 mod crash;
+mod deploy;
+mod etcd;
 mod file;
 mod fleet;
 mod history;
@@ -21,6 +23,7 @@ mod jobs;
 mod load;
 mod node;
 mod options;
+mod page;
 mod place;
 mod program;
 mod queue;
@@ -107,5 +110,8 @@ fn measure(section: Section, place: &Place, options: &Options) -> Result<Vec<Row
         Section::Webhook => webhook::measure(place, options),
         Section::Fleet => fleet::measure(place, options),
         Section::Queue => queue::measure(place, options),
+        Section::Etcd => etcd::measure(place, options),
+        Section::Page => page::measure(place, options),
+        Section::Deploy => deploy::measure(place, options),
     }
 }

@@ -9,8 +9,11 @@ Measures heraldd and herald-runner (release builds, which it builds first if the
   cargo run --release -p bench -- [--quick] [--only SECTIONS] [--runs N]
 
   --quick           small numbers: checks that everything works, for CI
-  --only SECTIONS   some of http,jobs,remote,file,start,history,webhook,fleet,queue (start measures memory too;
-                    webhook compares with Debian's program of that name, which `.ci/install bench` installs; queue needs redis-server)
+  --only SECTIONS   some of http,jobs,remote,file,start,history,webhook,fleet,queue,etcd,page,deploy (start measures
+                    memory too; page the screens with 100,000 jobs in the history; deploy 40 runners on this
+                    machine;
+                    webhook compares with Debian's program of that name, which `.ci/install bench` installs; queue needs redis-server,
+                    etcd etcd and etcdctl)
   --runs N          measurements of each figure; the table shows median, lowest and highest (default 5, quick 1)
 
   cargo run --release -p bench -- crash --help   crash tests";
@@ -36,10 +39,16 @@ pub(crate) enum Section {
     Fleet,
     /// A queue between two daemons.
     Queue,
+    /// Files from etcd.
+    Etcd,
+    /// The screens of the page, with a long history.
+    Page,
+    /// An application on many nodes.
+    Deploy,
 }
 
 impl Section {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 12] = [
         Self::Http,
         Self::Jobs,
         Self::Remote,
@@ -49,6 +58,9 @@ impl Section {
         Self::Webhook,
         Self::Fleet,
         Self::Queue,
+        Self::Etcd,
+        Self::Page,
+        Self::Deploy,
     ];
 
     /// Its name on the command line.
@@ -63,6 +75,9 @@ impl Section {
             Self::Webhook => "webhook",
             Self::Fleet => "fleet",
             Self::Queue => "queue",
+            Self::Etcd => "etcd",
+            Self::Page => "page",
+            Self::Deploy => "deploy",
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod etcd;
 pub mod fake;
 pub mod git;
 pub mod http;
+pub mod nginx;
 pub mod place;
 pub mod program;
 pub mod recorded;

@@ -6,6 +6,7 @@ use herald_base::value::Params;
 use herald_config::problem::{Path, Problem};
 use herald_config::yaml::Document;
 use herald_core::template::{Compiler, For, Scope};
+use herald_import::go_git_webhooks::ListWire;
 use herald_import::imported::Imported;
 use herald_import::value_checks::{RejectedValue, ValueChecks};
 use herald_schedule::schedule::Schedule;
@@ -56,11 +57,18 @@ pub fn template(data: &[u8]) {
 pub fn import(data: &[u8]) {
     let Some((which, text)) = data.split_first() else { return };
     let Ok(text) = std::str::from_utf8(text) else { return };
-    let imported = match which % 4 {
+    let imported = match which % 8 {
         0 => herald_import::crontab::import(text, false, &[], &AnyValue).ok(),
         1 => herald_import::crontab::import(text, true, &["root".to_owned()], &AnyValue).ok(),
         2 => herald_import::webhook::import(text, "hooks", &AnyValue).ok(),
-        _ => herald_import::multi_node::import(text, "config").ok(),
+        3 => herald_import::multi_node::import(text, "config").ok(),
+        4 => herald_import::go_deploy::import(text, "server.json").ok(),
+        5 => herald_import::watcher::import(text, "scm_config.ini").ok(),
+        which => {
+            let wire = if which == 6 { ListWire::Stream } else { ListWire::List };
+            let flags: Vec<String> = text.split('\n').map(str::to_owned).collect();
+            herald_import::go_git_webhooks::import(&flags, wire).ok()
+        }
     };
     if let Some(Imported { yaml, .. }) = imported {
         assert!(Document::parse(&yaml, "imported.yml").is_ok(), "what is imported is YAML:\n{yaml}");

@@ -36,7 +36,8 @@ impl Plan {
     pub fn can_ask_again(&self, route: &Route) -> bool {
         let is_filled_in = route.templates.as_ref().is_some_and(|templates| templates.select_param.is_some());
         let selector = self.selectors.get(&route.selector);
-        !is_filled_in && selector.is_some_and(|selector| selector.can_be_asked_again(&route.select_param))
+        !is_filled_in
+            && selector.is_some_and(|selector| selector.can_be_asked_again(&route.select_param.get()))
     }
 
     /// How many jobs run at once on each executor.

@@ -28,12 +28,16 @@ pub struct Args {
 enum RunnerCommand {
     /// Validate a configuration; exit 0 if valid, 2 if not
     ///
-    /// Errors and warnings go to standard error, each with its place. Nothing is started.
+    /// Errors and warnings go to standard error, each with its place. Nothing is started. With --probe, exit 1 if
+    /// something that a valid configuration needs is not available now.
     #[command(after_help = "Example:\n  herald-runner check /etc/herald-runner/config.yml")]
     Check {
         /// Configuration files, each by itself (as --config); - is standard input
         #[arg(value_name = "FILE", conflicts_with = "config")]
         file: Vec<PathBuf>,
+        /// Also test that folders, files and sockets can be made, that the port is free and that jobs can be limited
+        #[arg(long)]
+        probe: bool,
     },
     /// Print the JSON Schema of the configuration, for editors
     #[command(after_help = "Example:\n  herald-runner schema > runner.schema.json")]
@@ -61,7 +65,12 @@ pub enum RunMode {
     /// Run jobs, with this configuration.
     Run(PathBuf),
     /// Validate these configurations.
-    Check(Vec<PathBuf>),
+    Check {
+        /// The files.
+        files: Vec<PathBuf>,
+        /// Whether this machine is looked at as well.
+        probe: bool,
+    },
     /// Print the JSON Schema of the configuration.
     Schema,
     /// Print the completion script for this shell.
@@ -85,9 +94,11 @@ impl Args {
             Self::command().error(ErrorKind::MissingRequiredArgument, what)
         };
         match self.command {
-            Some(RunnerCommand::Check { file }) if !file.is_empty() => Ok(RunMode::Check(file)),
-            Some(RunnerCommand::Check { .. }) => {
-                config.map(|config| RunMode::Check(vec![config])).ok_or_else(missing)
+            Some(RunnerCommand::Check { file, probe }) if !file.is_empty() => {
+                Ok(RunMode::Check { files: file, probe })
+            }
+            Some(RunnerCommand::Check { probe, .. }) => {
+                config.map(|config| RunMode::Check { files: vec![config], probe }).ok_or_else(missing)
             }
             Some(RunnerCommand::Schema) => Ok(RunMode::Schema),
             Some(RunnerCommand::Completions { shell }) => Ok(RunMode::Completions(shell)),
@@ -135,12 +146,17 @@ mod tests {
         args.mode(Path::new("/there/is/none"))
     }
 
+    fn checks(file: &Path, probe: bool) -> RunMode {
+        RunMode::Check { files: vec![file.to_owned()], probe }
+    }
+
     #[test]
     fn a_default_file_is_used_where_it_exists() {
         let file = tempfile::NamedTempFile::new().unwrap();
         for (argv, expected) in [
             (&["herald-runner"][..], RunMode::Run(file.path().to_owned())),
-            (&["herald-runner", "check"], RunMode::Check(vec![file.path().to_owned()])),
+            (&["herald-runner", "check"], checks(file.path(), false)),
+            (&["herald-runner", "check", "--probe"], checks(file.path(), true)),
             (&["herald-runner", "-c", "a"], RunMode::Run("a".into())),
         ] {
             assert_eq!(Args::parse_from(argv).mode(file.path()).unwrap(), expected, "{argv:?}");
@@ -177,7 +193,7 @@ mod tests {
         ] {
             let argv = ["herald-runner"].iter().chain(args).map(OsString::from);
             let parsed = Args::try_parse_from(with_two_dashes(argv)).and_then(mode).ok();
-            assert_eq!(parsed, expected.map(|file| RunMode::Check(vec![PathBuf::from(file)])), "{args:?}");
+            assert_eq!(parsed, expected.map(|file| checks(Path::new(file), false)), "{args:?}");
         }
         let version = with_two_dashes(["herald-runner", "-version"].map(OsString::from));
         let error = Args::try_parse_from(version).unwrap_err();

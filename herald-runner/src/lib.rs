@@ -5,6 +5,7 @@
 pub mod cli;
 pub mod config;
 pub mod job;
+pub mod probe;
 pub mod pull;
 pub mod request;
 pub mod runner;

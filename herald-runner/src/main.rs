@@ -5,12 +5,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
+use herald_base::os_error;
 use herald_cli_pages::{ManualPart, completion_script, manual_page};
 use herald_runner::cli::{self, Args, DEFAULT_CONFIG, RunMode};
+use herald_runner::probe::{RunnerProbe, probe};
 use herald_runner::{config, runner};
 
 /// Bad arguments or configuration.
 const BAD_INPUT: u8 = 2;
+/// What a valid configuration needs is not there.
+const MISSING: u8 = 1;
 
 /// What the manual page says besides the arguments.
 const PARTS: [ManualPart<'static>; 3] = [
@@ -18,7 +22,7 @@ const PARTS: [ManualPart<'static>; 3] = [
         heading: "EXIT STATUS",
         entries: &[
             ("0", "A clean stop, or a valid configuration."),
-            ("1", "A failure while running."),
+            ("1", "A failure while running, or of `check --probe`."),
             ("2", "Bad arguments, or an invalid configuration."),
         ],
     },
@@ -39,11 +43,11 @@ const PARTS: [ManualPart<'static>; 3] = [
 fn main() -> ExitCode {
     // First of all: while there is one thread.
     herald_exec::ownership::hide();
-    herald_exec::end_silent_connections();
+    herald_exec::limit_heaps();
     let args = Args::try_parse_from(cli::with_two_dashes(std::env::args_os()));
     match args.and_then(|args| args.mode(Path::new(DEFAULT_CONFIG))) {
         Ok(RunMode::Run(file)) => run(&file),
-        Ok(RunMode::Check(files)) => check(&files),
+        Ok(RunMode::Check { files, probe }) => check(&files, probe),
         Ok(RunMode::Schema) => print(&format!("{:#}", config::schema())),
         Ok(RunMode::Completions(shell)) => print(&completion_script(shell, Args::command())),
         Ok(RunMode::Man) => match manual_page(Args::command(), &PARTS) {
@@ -66,19 +70,34 @@ fn run(file: &Path) -> ExitCode {
     }
 }
 
-fn check(files: &[PathBuf]) -> ExitCode {
-    let mut ended = ExitCode::SUCCESS;
+fn check(files: &[PathBuf], looks_at_machine: bool) -> ExitCode {
+    let plural = |count: usize| if count == 1 { "" } else { "s" };
+    let mut worst = 0;
     for file in files {
+        let shown = file.display();
         match config::load(file) {
             Ok(config) => {
                 config.warnings.iter().for_each(|warning| say(warning));
-                // Where standard output is closed, the exit code says the rest.
-                let _ = writeln!(std::io::stdout(), "{}: ok", file.display());
+                let found = if looks_at_machine { probe(&config) } else { RunnerProbe::default() };
+                found.texts.iter().for_each(|text| say(text));
+                if found.problems > 0 {
+                    worst = worst.max(MISSING);
+                    let (count, plural) = (found.problems, plural(found.problems));
+                    say(&format!("{shown}: valid, but the probe failed ({count} problem{plural})"));
+                } else {
+                    // Where standard output is closed, the exit code says the rest.
+                    let _ = writeln!(std::io::stdout(), "{shown}: ok");
+                }
             }
-            Err(error) => ended = bad_config(&error),
+            Err(error) => {
+                worst = BAD_INPUT;
+                say(error.to_string().trim_end());
+                let found = error.errors();
+                say(&format!("{shown}: not valid ({found} error{})", plural(found)));
+            }
         }
     }
-    ended
+    ExitCode::from(worst)
 }
 
 fn bad_config(error: &config::LoadError) -> ExitCode {
@@ -87,7 +106,7 @@ fn bad_config(error: &config::LoadError) -> ExitCode {
 }
 
 fn failed(why: &str) -> ExitCode {
-    say(why);
+    say(&os_error::without_numbers(why));
     ExitCode::FAILURE
 }
 

@@ -67,9 +67,10 @@ pub fn run(file: &Path, config: RunnerConfig) -> anyhow::Result<()> {
 async fn serve(file: &Path, config: RunnerConfig, log: &ProgramLog) -> anyhow::Result<()> {
     let mut signals = RunnerSignals::new().context("cannot listen to signals")?;
     config.warnings.iter().for_each(|warning| log.report(warning, false));
-    ownership::end_leftovers();
     tokio::spawn(ownership::reap());
-    let running = Runner::start(&config).await?;
+    let folder = WorkFolder::claim(&config.work_dir)?;
+    ownership::end_leftovers(&folder.path);
+    let running = Runner::start_in(folder, &config).await?;
     let manager = ServiceManager::from_environment();
     manager.ready();
     signals.until_stop(&manager, || reload(file, &config, &running.service, log)).await;
@@ -102,7 +103,12 @@ impl Runner {
     /// # Errors
     /// When something cannot be had.
     pub async fn start(config: &RunnerConfig) -> anyhow::Result<Self> {
-        let WorkFolder { path: work_dir, lock, was_used } = WorkFolder::claim(&config.work_dir)?;
+        Self::start_in(WorkFolder::claim(&config.work_dir)?, config).await
+    }
+
+    /// In a work folder that it has already.
+    async fn start_in(folder: WorkFolder, config: &RunnerConfig) -> anyhow::Result<Self> {
+        let WorkFolder { path: work_dir, lock, was_used } = folder;
         // Where the file was checked, the cgroups were not known yet.
         ownership::require(&config.job.limits).context("limits")?;
         let engine = ExecEngine::new(settings(config, &work_dir));

@@ -1,7 +1,7 @@
 //! The life of the daemon on one page: read, check, start, wait for signals, drain.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use herald_access::Authenticator;
@@ -9,12 +9,11 @@ use herald_base::service_manager::ServiceManager;
 use herald_config::listener_override::ListenerOverride;
 use herald_core::clock::{Clock, SystemClock};
 use herald_core::dispatcher::{Dispatcher, Handle, Setup};
-use herald_core::plan::Plan;
+use herald_core::plan::{Limits, Plan};
 use herald_core::supervisor::{PreparedChange, Supervisor};
 use herald_exec::ownership;
 use herald_log::ProgramLog;
-use herald_net::serve::SocketError;
-use herald_queue_jobs::{QueueMonitor, UnfitQueue};
+use herald_queue_jobs::QueueMonitor;
 use herald_runner::signs_of_life::SignsOfLife;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -29,44 +28,16 @@ use crate::fleet::{Heartbeats, OwnRunner};
 use crate::loading::{self, Loaded};
 use crate::page::serving::Serving;
 use crate::page::state::PageState;
+use crate::start_error::Error;
 use crate::state::DaemonState;
 use crate::state::folder::StateFolder;
-use herald_control::model::Reloaded;
+use herald_control::model::{FailedReload, Reloaded};
 use herald_projects::EtcdMonitor;
 use herald_remote::NodeRegistry;
-use herald_store::store::OpenError;
+use herald_store::store::{StateLock, lock};
 
 /// How long the workers of queues may take to report the last ends.
 const LAST_REPORTS: Duration = Duration::from_secs(5);
-
-/// Why the daemon did not run, or stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The configuration is not right. The text is for people, each problem with its place.
-    #[error("{0}")]
-    Configuration(String),
-    /// Something that it needs could not be had: a port, a file.
-    #[error("heraldd: {0}")]
-    Start(String),
-}
-
-macro_rules! start_errors {
-    ($($error:ty),+) => {$(
-        impl From<$error> for Error {
-            fn from(error: $error) -> Self {
-                Self::Start(error.to_string())
-            }
-        }
-    )+};
-}
-
-start_errors!(OpenError, UnfitQueue, SocketError);
-
-impl From<loading::ConfigLoadError> for Error {
-    fn from(wrong: loading::ConfigLoadError) -> Self {
-        Self::Configuration(wrong.to_string())
-    }
-}
 
 /// Runs until a signal ends it.
 ///
@@ -83,13 +54,19 @@ pub fn run(path: &Path, id: Option<&str>, host: Option<ListenerOverride>) -> Res
 
 fn load_and_run(path: &Path, id: Option<&str>, host: Option<ListenerOverride>) -> Result<(), Error> {
     let loaded = loading::load_at(path, id, host, None)?;
+    let settings = &loaded.config.settings.daemon;
+    if let Some(why) = settings.left_behind.clone() {
+        return Err(Error::Start(why));
+    }
+    // Before the log is opened, which is perhaps that of a daemon that runs.
+    let lock = settings.state_dir.as_deref().map(lock).transpose()?;
     let log = ProgramLog::start(&loaded.config.settings.log, true);
     let log = log.map_err(|error| Error::Start(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Error::Start(format!("the runtime could not be made: {error}")))?;
-    let outcome = runtime.block_on(Daemon::start_and_serve(path, loaded, log));
+    let outcome = runtime.block_on(Daemon::start_and_serve(path, loaded, lock, log));
     // A thread that a plugin or a file system holds up is not waited for.
     runtime.shutdown_timeout(Duration::from_secs(1));
     outcome
@@ -118,30 +95,29 @@ struct Daemon {
 }
 
 impl Daemon {
-    async fn start_and_serve(path: &Path, loaded: Loaded, log: ProgramLog) -> Result<(), Error> {
+    async fn start_and_serve(
+        path: &Path,
+        loaded: Loaded,
+        lock: Option<StateLock>,
+        log: ProgramLog,
+    ) -> Result<(), Error> {
         let Loaded { config, assembly, registry } = loaded;
         // What the types say of themselves is not needed any more, for as long as the daemon runs.
         drop(registry);
         let grace = config.settings.shutdown_grace();
         let signals = DaemonSignals::new().map_err(|error| Error::Start(format!("signals: {error}")))?;
         loading::log_startup(path, &config, &log);
-        ownership::end_leftovers();
+        config.settings.daemon.state_dir.as_deref().into_iter().for_each(ownership::end_leftovers);
         tokio::spawn(ownership::reap());
         let clock = Arc::new(SystemClock);
-        let state = DaemonState::open(&config.settings, &assembly.drained, clock.clone()).await?;
+        let state = DaemonState::open(&config.settings, lock, &assembly.drained, clock.clone()).await?;
         let plan = Arc::new(assembly.plan(config.workflow, config.mask));
         state.metrics.configured(plan.clone());
         let fleet = config.settings.fleet();
         // Before the dispatcher: jobs that waited may be for this very node.
         let runner = OwnRunner::start_if(fleet.runner.as_ref()).await;
         let runner = runner.map_err(|error| Error::Start(format!("{error:#}")))?;
-        let setup = Setup {
-            recovered: state.recover().await?,
-            paused: state.pauses.routers(clock.now()),
-            outputs: Arc::new(state.logs.clone()),
-            ..Setup::new(plan.clone(), config.settings.limits(), state.journal(), clock.clone())
-        };
-        let dispatcher = Dispatcher::start(setup);
+        let dispatcher = dispatcher(&state, &plan, config.settings.limits()).await?;
         let (wishes, reloads) = mpsc::channel(1);
         let view = View::new(&assembly, plan);
         let nodes = Arc::<NodeRegistry>::default();
@@ -157,6 +133,7 @@ impl Daemon {
         tracing::info!("heraldd is ready");
         let manager = ServiceManager::from_environment();
         manager.ready();
+        herald_exec::return_unused_memory().await;
         let daemon = Self {
             path: path.to_owned(),
             id: fleet.id,
@@ -197,6 +174,7 @@ impl Daemon {
                 // Who asked may be gone.
                 let _ = reply.send(reloaded);
             }
+            herald_exec::return_unused_memory().await;
         }
         manager.stopping();
         self.stop(signals).await;
@@ -206,6 +184,12 @@ impl Daemon {
     async fn reload(&mut self) -> Result<Reloaded, ReloadError> {
         let reloaded = self.apply_config().await;
         self.state.metrics.reloaded(reloaded.is_ok());
+        let failed = reloaded
+            .as_ref()
+            .err()
+            .map(|error| FailedReload::new(SystemClock.now().to_string(), error.to_string(), error.found()));
+        *self.serving.api.failed_reload.write().unwrap_or_else(PoisonError::into_inner) = failed;
+        self.serving.api.changes.announce(SystemClock.now());
         match &reloaded {
             Ok(reloaded) => {
                 tracing::info!("configuration reloaded");
@@ -321,6 +305,17 @@ impl Daemon {
     }
 }
 
+/// A dispatcher that goes on with what the journal has.
+async fn dispatcher(state: &DaemonState, plan: &Arc<Plan>, limits: Limits) -> Result<Dispatcher, Error> {
+    let clock = Arc::new(SystemClock);
+    Ok(Dispatcher::start(Setup {
+        recovered: state.recover().await?,
+        paused: state.pauses.routers(clock.now()),
+        outputs: Arc::new(state.logs.clone()),
+        ..Setup::new(plan.clone(), limits, state.journal(), clock)
+    }))
+}
+
 /// Prepares all triggers, and lets them run.
 async fn start_triggers(
     assembly: &Assembly,
@@ -359,6 +354,7 @@ fn api(
         handle: dispatcher.handle().clone(),
         metrics: state.metrics.clone(),
         changes: state.changes.clone(),
+        failed_reload: RwLock::default(),
         reload,
         config: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string(),
         state_dir: state.folder().map(Path::to_owned),

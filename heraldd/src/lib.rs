@@ -13,5 +13,6 @@ pub mod fleet;
 pub mod loading;
 pub mod page;
 pub mod selector;
+pub mod start_error;
 pub mod state;
 pub mod trigger;

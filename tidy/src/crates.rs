@@ -52,7 +52,8 @@ const ARROWS: &[Arrows] = &[
     Arrows {
         from: "crates/projects",
         product: &["crates/base", "herald-core", "crates/etcd", "crates/exec", "crates/publish"],
-        tests: &[],
+        // A trigger is tested with a real etcd.
+        tests: &["e2e"],
     },
     // Deployments to a fleet: the options of the section, what one machine does, the runners that it asks.
     Arrows {
@@ -62,8 +63,8 @@ const ARROWS: &[Arrows] = &[
     },
     // What it deploys with are processes: git, svn and hooks.
     Arrows { from: "crates/deploy", product: &["crates/base", "crates/exec"], tests: &[] },
-    // It shows the triggers and routers of a configuration, which are core's, with what the history has of them, as the
-    // data types of the API.
+    // It shows the triggers and routers of a configuration, which are core's, with what the history has of them, and
+    // how its queues are, as the data types of the API.
     Arrows {
         from: "crates/overview",
         product: &[
@@ -71,6 +72,7 @@ const ARROWS: &[Arrows] = &[
             "crates/boards",
             "crates/control",
             "herald-core",
+            "crates/queue",
             "crates/schedule",
             "crates/store",
         ],

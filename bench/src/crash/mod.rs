@@ -43,7 +43,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let on_a_disk = matches!(kind, Kind::Power | Kind::Full | Kind::ReadOnly);
         let why_not = match kind {
             Kind::Queue => crate::queue::redis::not_here(),
-            Kind::Publish => publish::not_here(),
+            Kind::Publish => crate::etcd::process::not_here(),
             Kind::Deploy => deploy::not_here(),
             _ => on_a_disk.then(disk::not_here).flatten(),
         };

@@ -17,7 +17,7 @@ pub(crate) struct Proxy {
 }
 
 struct Shared {
-    upstream: SocketAddr,
+    upstream: Mutex<Option<SocketAddr>>,
     limit: AtomicU64,
     over: AtomicBool,
     /// How many bytes each living connection has left.
@@ -30,7 +30,7 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
-            upstream,
+            upstream: Mutex::new(Some(upstream)),
             limit: AtomicU64::new(u64::MAX),
             over: AtomicBool::new(false),
             living: Mutex::default(),
@@ -45,6 +45,11 @@ impl Proxy {
             }
         });
         Ok(Self { address, shared })
+    }
+
+    /// Forwards new connections to this address from now on, or refuses them.
+    pub(crate) fn forward_to(&self, upstream: Option<SocketAddr>) {
+        *self.shared.upstream.lock().unwrap_or_else(PoisonError::into_inner) = upstream;
     }
 
     /// Cuts new connections after this many bytes: half of them, or nothing ever would get through.
@@ -66,7 +71,8 @@ impl Shared {
     }
 
     fn forward(&self, near: &TcpStream, random: &mut Random) {
-        let Ok(far) = TcpStream::connect(self.upstream) else { return };
+        let upstream = *self.upstream.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(Ok(far)) = upstream.map(TcpStream::connect) else { return };
         // It must be no slower than the connection that it is for.
         let _ = (near.set_nodelay(true), far.set_nodelay(true));
         let most = self.limit.load(Ordering::SeqCst);

@@ -2,19 +2,19 @@
 //! ran since the last swap, and no temporary file is left.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use rustix::process::Signal;
 
 use super::random::Random;
 use super::rig;
 use super::socket;
 use super::verdict::Verdict;
-use crate::place::{Place, free_port};
+use crate::etcd::process::EtcdProcess;
+use crate::place::Place;
 use crate::program::Program;
 
 /// Files of the project.
@@ -32,21 +32,11 @@ executor: {files: {type: publish, etcd: main, policy: {p: {deployPath: '@DIR@/si
 router: {r: {trigger: projects, selector: all, task: {p: files}, policy: {concurrency: {limit: 1, key: trigger_param/project, on_full: replace}}}}
 ";
 
-/// Why this kind cannot run here.
-pub(crate) fn not_here() -> Option<String> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let is_there = |name: &str| std::env::split_paths(&path).any(|folder| folder.join(name).exists());
-    let missing = ["etcd", "etcdctl"].into_iter().find(|name| !is_there(name))?;
-    Some(format!("{missing} is not installed"))
-}
-
 struct PublishScene {
     heraldd: PathBuf,
     folder: PathBuf,
     config: PathBuf,
-    address: SocketAddr,
-    /// Ended when dropped.
-    _etcd: Program,
+    etcd: EtcdProcess,
 }
 
 /// Kills the daemon while it publishes.
@@ -71,18 +61,10 @@ pub(crate) fn publish(place: &Place, rounds: u64, random: &mut Random) -> Result
 
 impl PublishScene {
     fn start(place: &Place) -> Result<Self> {
-        let (address, peer) = (free_port()?, free_port()?);
-        let mut command = Command::new("etcd");
-        command.arg("--data-dir").arg(place.path("etcd"));
-        let (url, peer) = (format!("http://{address}"), format!("http://{peer}"));
-        command.args(["--listen-client-urls", &url, "--advertise-client-urls", &url]);
-        command.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);
-        command.args(["--initial-cluster", &format!("default={peer}")]);
-        let mut etcd = Program::start(&mut command, "no line")?;
-        etcd.wait_for_port(address)?;
-        let config = place.write("heraldd.yml", &CONFIG.replace("ETCD", &address.to_string()))?;
+        let etcd = EtcdProcess::start(&place.path("etcd"))?;
+        let config = place.write("heraldd.yml", &CONFIG.replace("ETCD", &etcd.address.to_string()))?;
         let (heraldd, folder) = (place.program("heraldd"), place.path(""));
-        Ok(Self { heraldd, folder, config, address, _etcd: etcd })
+        Ok(Self { heraldd, folder, config, etcd })
     }
 
     fn daemon(&self) -> Result<Program> {
@@ -92,15 +74,10 @@ impl PublishScene {
 
     /// Writes all files in one transaction.
     fn put(&self, round: u64) -> Result<()> {
-        let content = content(round).replace('\n', "\\n");
-        let puts = (0..FILES).map(|n| format!("put /w/h/p/config.d/f{n} \"{content}\"\n"));
-        let script = self.folder.join("txn");
-        fs::write(&script, format!("\n{}\n\n", puts.collect::<String>()))?;
-        let mut command = Command::new("etcdctl");
-        command.env("ETCDCTL_API", "3").args(["--endpoints", &self.address.to_string(), "txn"]);
-        let output = command.stdin(fs::File::open(script)?).output().context("etcdctl")?;
-        let said = String::from_utf8_lossy(&output.stdout);
-        ensure!(output.status.success() && said.contains("SUCCESS"), "etcdctl txn: {output:?}");
+        let content = content(round);
+        let puts: Vec<(String, &str)> =
+            (0..FILES).map(|n| (format!("/w/h/p/config.d/f{n}"), content.as_str())).collect();
+        self.etcd.put(&puts)?;
         Ok(())
     }
 

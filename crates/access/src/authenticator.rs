@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::caller::{AuthenticatedCaller, Via};
 use crate::grants::Subject;
 use crate::jwt;
+use crate::refused::counts::RefusedCounts;
 use crate::role::Role;
 use crate::settings::{AccessSettings, ProxySettings, TokenDigest, TokenSettings};
 use crate::throttle::Throttle;
@@ -69,6 +70,7 @@ pub struct Authenticator {
     checks: Semaphore,
     waiting: Semaphore,
     rejections: RepeatedLog,
+    pub(crate) refused: Mutex<RefusedCounts>,
 }
 
 pub(crate) struct AuthenticatorSettings {
@@ -102,6 +104,7 @@ impl Authenticator {
             checks: Semaphore::new(CHECKS),
             waiting: Semaphore::new(WAITING),
             rejections: RepeatedLog::new(),
+            refused: Mutex::default(),
         }
     }
 
@@ -264,7 +267,7 @@ impl UsersCache {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

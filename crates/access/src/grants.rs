@@ -3,6 +3,8 @@
 use std::fmt;
 
 use herald_base::name_pattern::matches;
+use herald_base::near_miss::near_miss;
+use herald_config::problem::{Path, Problem};
 
 use crate::role::Role;
 
@@ -104,6 +106,26 @@ impl RoleScope {
 }
 
 impl Grants {
+    /// A warning about each pattern that fits none of these names of routers and apps.
+    #[must_use]
+    pub fn without_use(&self, names: &[&str], may: &Path) -> Vec<Problem> {
+        let fits = |pattern: &str| pattern == "*" || names.iter().any(|name| matches(pattern, name));
+        let of_grant = |grant: &Grant| {
+            let at = may.key(grant.role.as_str()).key(&grant.grantee.to_string());
+            let idle = grant.patterns.iter().filter(|pattern| !fits(pattern));
+            let doubt = |pattern: &String| {
+                let what = format!("there is no router and no app `{pattern}`, so this allows nothing");
+                let problem = Problem::warning(at.clone(), what);
+                match near_miss(pattern, names.iter().copied()) {
+                    Some(meant) => problem.help(format!("did you mean `{meant}`?")),
+                    None => problem,
+                }
+            };
+            idle.map(doubt).collect::<Vec<_>>()
+        };
+        self.0.iter().flat_map(of_grant).collect()
+    }
+
     /// What this one may do where. Someone who is named has the granted role on what matches and is a viewer elsewhere;
     /// `*` limits those who have the role without being named, except admins; all others keep the role of the account.
     pub(crate) fn scope(&self, subject: Subject<'_>) -> RoleScope {
@@ -131,6 +153,26 @@ impl Grants {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn patterns_that_fit_nothing() {
+        let names = ["shop", "deploy_web"];
+        for (patterns, expected) in [
+            (&["shop", "deploy_*", "*"][..], &[][..]),
+            (&["shop", "shpo", "x_*"], &["`shpo`", "`x_*`"]),
+            // The router of an application is under the name of the application.
+            (&["app:shop"], &["`app:shop`"]),
+        ] {
+            let patterns = patterns.iter().map(ToString::to_string).collect();
+            let grants =
+                Grants(vec![Grant { role: Role::Operator, grantee: Grantee::parse("anna"), patterns }]);
+            let found = grants.without_use(&names, &Path::top().key("access").key("may"));
+            assert_eq!(found.len(), expected.len(), "{expected:?}");
+            for (problem, pattern) in found.iter().zip(expected) {
+                assert!(problem.message.contains(pattern), "{}", problem.message);
+            }
+        }
+    }
 
     #[test]
     fn scopes() {

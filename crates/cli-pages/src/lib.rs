@@ -1,6 +1,6 @@
 //! Manual pages and shell completions of both programs, out of their arguments.
 
-use clap::{Command, ValueEnum};
+use clap::{Arg, Command, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use clap_mangen::roff::{Roff, bold, roman};
 
@@ -36,12 +36,13 @@ pub struct NameQuestion<'a> {
 #[must_use]
 pub fn completion_script_asking(shell: KnownShell, program: Command, question: NameQuestion<'_>) -> String {
     let name = program.get_name().to_owned();
+    let asks_of_fish = fish_names(&program, question);
     let mut script = static_script(shell, program);
     let function = match shell {
         KnownShell::Bash => name.replace('-', "__"),
         KnownShell::Zsh => name.clone(),
         KnownShell::Fish => {
-            script.push_str(&fish_names(&name, question));
+            script.push_str(&asks_of_fish);
             return script;
         }
     };
@@ -71,17 +72,54 @@ const ZSH_NAMES: &str = r#"    local -a names
     fi
 "#;
 
-fn fish_names(name: &str, question: NameQuestion<'_>) -> String {
+/// Only behind the commands that have such an option, or such an argument; files only where one is expected.
+fn fish_names(program: &Command, question: NameQuestion<'_>) -> String {
+    let name = program.get_name();
     let asks = format!(
         "(command {name} {} -- (commandline -opc)[2..] (commandline -ct) 2>/dev/null </dev/null)",
         question.argument
     );
-    let needs_command = format!("__fish_{}_needs_command", name.replace('-', "_"));
-    let mut lines = format!("complete -c {name} -n \"not {needs_command}\" -a \"{asks}\"\n");
+    let using = |command: &Command| {
+        format!("__fish_{}_using_subcommand {}", name.replace('-', "_"), command.get_name())
+    };
+    let commands: Vec<&Command> = program.get_subcommands().collect();
+    let mut lines = String::new();
+    for command in commands.iter().filter(|command| has_argument(command)) {
+        let files = if takes_files(command) { "" } else { " -f" };
+        lines.push_str(&format!("complete -c {name} -n \"{}\"{files} -a \"{asks}\"\n", using(command)));
+    }
     for option in question.options {
-        lines.push_str(&format!("complete -c {name} -l {option} -x -a \"{asks}\"\n"));
+        for command in commands.iter().filter(|command| has_option(command, option)) {
+            lines.push_str(&format!(
+                "complete -c {name} -n \"{}\" -l {option} -x -a \"{asks}\"\n",
+                using(command)
+            ));
+        }
     }
     lines
+}
+
+/// Whether the command, or one below it, has an argument without a dash.
+fn has_argument(command: &Command) -> bool {
+    command.get_positionals().next().is_some() || command.get_subcommands().any(has_argument)
+}
+
+fn takes_files(command: &Command) -> bool {
+    let is_file = |hint| matches!(hint, ValueHint::AnyPath | ValueHint::FilePath | ValueHint::DirPath);
+    command.get_positionals().any(|argument| is_file(argument.get_value_hint()))
+        || command.get_subcommands().any(takes_files)
+}
+
+fn has_option(command: &Command, option: &str) -> bool {
+    command.get_arguments().any(|argument| argument.get_long() == Some(option))
+        || command.get_subcommands().any(|command| has_option(command, option))
+}
+
+/// The names of values with a colon, which separates the parts of a specification of zsh and must be escaped there.
+fn names_with_colons(program: &Command) -> Vec<String> {
+    let own = program.get_arguments().filter_map(Arg::get_value_names).flatten().map(ToString::to_string);
+    let below = program.get_subcommands().flat_map(names_with_colons);
+    own.filter(|name| name.contains(':')).chain(below).collect()
 }
 
 fn static_script(shell: KnownShell, mut program: Command) -> String {
@@ -91,9 +129,39 @@ fn static_script(shell: KnownShell, mut program: Command) -> String {
         KnownShell::Fish => Shell::Fish,
     };
     let name = program.get_name().to_owned();
+    let with_colons = if shell == Shell::Zsh { names_with_colons(&program) } else { Vec::new() };
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut program, name, &mut script);
-    String::from_utf8_lossy(&script).into_owned()
+    let script = String::from_utf8_lossy(&script).into_owned();
+    let script = with_colons.iter().fold(script, |script, name| {
+        script.replace(&format!(":{name}:"), &format!(":{}:", name.replace(':', "\\:")))
+    });
+    script.lines().map(|line| with_one_dash(shell, line)).collect()
+}
+
+/// A line of a script, which offers the files of an option also where it is written with one dash: `-config FILE`.
+fn with_one_dash(shell: Shell, line: &str) -> String {
+    let file_option = |at: &str| {
+        let name = line.split_once(at)?.1.split(['=', ' ']).next()?;
+        (!name.is_empty()).then_some(name)
+    };
+    match shell {
+        Shell::Bash if line.starts_with("                --") && line.ends_with(')') => {
+            let names = line.trim().trim_end_matches(')');
+            format!("                {names}|{})\n", &names[1..])
+        }
+        Shell::Zsh if line.contains("=[") && line.contains(":_files' ") => match file_option("--") {
+            Some(name) => {
+                format!("{line}\n{}\n", line.replacen(&format!("--{name}="), &format!("-{name}"), 1))
+            }
+            None => format!("{line}\n"),
+        },
+        Shell::Fish if line.ends_with(" -r -F") => match file_option(" -l ") {
+            Some(name) => format!("{line} -o {name}\n"),
+            None => format!("{line}\n"),
+        },
+        _ => format!("{line}\n"),
+    }
 }
 
 /// A section that a manual page has besides what follows from the arguments.
@@ -147,10 +215,47 @@ mod tests {
             let script = completion_script(*shell, program);
             assert!(script.contains("program") && script.contains("greet"), "{shell:?}");
             let question = NameQuestion { argument: "__names", options: &["who"] };
-            let program = Command::new("program").subcommand(Command::new("greet"));
+            let program = Command::new("program").subcommand(Command::new("greet").arg(Arg::new("NAME")));
             let asking = completion_script_asking(*shell, program, question);
             assert!(asking.contains("command program __names -- ") && asking.contains("greet"), "{asking}");
             assert!(!asking.contains("PROGRAM") && !asking.contains("ARGUMENT"), "{asking}");
         }
+    }
+
+    #[test]
+    fn files_are_offered_behind_one_dash_too() {
+        let config = || Arg::new("config").short('c').long("config").value_hint(ValueHint::FilePath);
+        let program = Command::new("program").arg(config()).subcommand(Command::new("greet").arg(config()));
+        for (shell, expected) in [
+            (KnownShell::Bash, "--config|-config)\n"),
+            (KnownShell::Zsh, "'-config[]: :_files' \\\n"),
+            (KnownShell::Fish, " -l config -r -F -o config\n"),
+        ] {
+            let script = completion_script(shell, program.clone());
+            assert_eq!(script.matches(expected).count(), 2, "{script}");
+        }
+    }
+
+    #[test]
+    fn a_colon_in_the_name_of_a_value_is_escaped_for_zsh() {
+        let host = || Arg::new("host").long("host").value_name("HOST:PORT");
+        let program = Command::new("program").arg(host()).subcommand(Command::new("greet").arg(host()));
+        let script = completion_script(KnownShell::Zsh, program);
+        assert_eq!(script.matches(r"HOST\:PORT").count(), script.matches("HOST").count(), "{script}");
+        assert!(script.matches(r"HOST\:PORT").count() >= 2, "{script}");
+    }
+
+    #[test]
+    fn fish_asks_only_where_there_is_such_an_argument() {
+        let who = || Arg::new("who").long("who");
+        let greet = Command::new("greet").arg(who()).arg(Arg::new("NAME"));
+        let check = Command::new("check").arg(Arg::new("FILE").value_hint(ValueHint::FilePath));
+        let program = Command::new("program").subcommands([greet, check, Command::new("status")]);
+        let question = NameQuestion { argument: "__names", options: &["who"] };
+        let script = completion_script_asking(KnownShell::Fish, program, question);
+        let asking = script.lines().filter(|line| line.contains("__names"));
+        let asking: Vec<&str> = asking.filter_map(|line| line.split(" -a ").next()).collect();
+        let using = |rest: &str| format!("complete -c program -n \"__fish_program_using_subcommand {rest}");
+        assert_eq!(asking, [using("greet\" -f"), using("check\""), using("greet\" -l who -x")]);
     }
 }

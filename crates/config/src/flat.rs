@@ -18,6 +18,8 @@ pub struct Checked<T> {
     pub value: T,
     /// What is doubtful.
     pub warnings: Vec<LocatedProblem>,
+    /// What prevents that on this machine.
+    pub probed: Vec<LocatedProblem>,
 }
 
 /// Checks a file against a description and resolves its options; `variable` gives the value of an environment variable.
@@ -40,7 +42,7 @@ pub fn check<T>(
         let given = resolver.typed(description, &given, &top);
         let (options, found) = description.check_map(&given, &top);
         if found.is_empty() && !resolver.found_problems() {
-            problems.extend(description.doubts.map(|doubts| doubts(&options)).into_iter().flatten());
+            problems.extend(description.remarks(&options, &top));
             match resolve(&options) {
                 Ok(resolved) => value = Some(resolved),
                 Err(error) => problems.push(error.problem(&options.0, &top)),
@@ -51,9 +53,10 @@ pub fn check<T>(
     resolver.places().for_each(|path| file.document.hide(path));
     problems.extend(file.warnings_of_access(resolver.literals().first()));
     let Resolved { problems, .. } = resolver.finish(problems);
-    let report = file.document.report(&problems);
+    let mut report = file.document.report(&problems);
+    let probed = report.take_probed();
     match value {
-        Some(value) if report.errors() == 0 => Ok(Checked { value, warnings: report.warnings() }),
+        Some(value) if report.errors() == 0 => Ok(Checked { value, warnings: report.warnings(), probed }),
         _ => Err(report),
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::spec::{CheckError, OptionKind, OptionSpec, Options};
+use crate::spec::{CheckError, OptionKind, OptionSpec, Options, PathUse};
 
 /// The host that is listened on unless another one is given.
 pub const HOST: &str = "127.0.0.1";
@@ -26,10 +26,12 @@ pub struct ListenerOptions {
     pub unix_socket_mode: u32,
 }
 
-/// The options, in the order in which they are documented, with this default of `port`.
+/// The options, in the order in which they are documented, with this default of `port`; `makes_folder`: whether the
+/// folder of the socket is made.
 #[must_use]
-pub fn options(port: u16) -> [OptionSpec; 4] {
+pub fn options(port: u16, makes_folder: bool) -> [OptionSpec; 4] {
     let new = OptionSpec::new;
+    let folder = if makes_folder { "Its folder is made" } else { "Its folder must exist" };
     [
         new(
             "host",
@@ -46,9 +48,12 @@ pub fn options(port: u16) -> [OptionSpec; 4] {
         new(
             "unix_socket",
             OptionKind::FilePath,
-            "A unix socket to listen on, alone or besides the port. Its folder must exist. It never takes the place \
-             of another file or of the socket of a program that runs.",
-        ),
+            &format!(
+                "A unix socket to listen on, alone or besides the port. {folder}. It never takes the place of another \
+                 file or of the socket of a program that runs."
+            ),
+        )
+        .used_as(PathUse::Socket { makes_folder }),
         new(
             "unix_socket_mode",
             OptionKind::Any,

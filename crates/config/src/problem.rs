@@ -1,6 +1,8 @@
 //! What is wrong with something that a user wrote, and where.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 pub use herald_base::near_miss::near_miss;
 pub use herald_base::value::kind_of;
@@ -14,9 +16,15 @@ pub enum PathStep {
     Index(usize),
 }
 
-/// A path into a document, from its top.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct Path(pub Vec<PathStep>);
+/// A path into a document, from its top. Paths share what they begin with: one key further costs the same at any depth,
+/// as paths are made for every value of a configuration, and few are ever shown.
+#[derive(Clone, Default)]
+pub struct Path(Option<Arc<LastStep>>);
+
+struct LastStep {
+    before: Path,
+    step: PathStep,
+}
 
 impl Path {
     /// The top of the document.
@@ -28,29 +36,80 @@ impl Path {
     /// This path, one key further.
     #[must_use]
     pub fn key(&self, key: &str) -> Self {
-        let mut steps = self.0.clone();
-        steps.push(PathStep::Key(key.to_owned()));
-        Self(steps)
+        self.then(PathStep::Key(key.to_owned()))
     }
 
     /// This path, one list element further.
     #[must_use]
     pub fn index(&self, index: usize) -> Self {
-        let mut steps = self.0.clone();
-        steps.push(PathStep::Index(index));
-        Self(steps)
+        self.then(PathStep::Index(index))
+    }
+
+    fn then(&self, step: PathStep) -> Self {
+        Self(Some(Arc::new(LastStep { before: self.clone(), step })))
     }
 
     /// `self`, then `rest`.
     #[must_use]
     pub fn join(&self, rest: &Self) -> Self {
-        Self(self.0.iter().chain(&rest.0).cloned().collect())
+        rest.steps().into_iter().fold(self.clone(), |path, step| path.then(step.clone()))
+    }
+
+    /// All steps, from the top.
+    #[must_use]
+    pub fn steps(&self) -> Vec<&PathStep> {
+        let mut steps: Vec<&PathStep> = self.up().collect();
+        steps.reverse();
+        steps
+    }
+
+    /// The first step; none at the top.
+    #[must_use]
+    pub fn first(&self) -> Option<&PathStep> {
+        self.up().last()
+    }
+
+    /// The last step; none at the top.
+    #[must_use]
+    pub fn last(&self) -> Option<&PathStep> {
+        self.up().next()
+    }
+
+    /// Whether it leads to `start`, or to something within it.
+    #[must_use]
+    pub fn starts_with(&self, start: &Self) -> bool {
+        self.steps().starts_with(&start.steps())
+    }
+
+    /// The steps, the last one first.
+    fn up(&self) -> impl Iterator<Item = &PathStep> {
+        std::iter::successors(self.0.as_deref(), |last| last.before.0.as_deref()).map(|last| &last.step)
+    }
+}
+
+impl PartialEq for Path {
+    fn eq(&self, other: &Self) -> bool {
+        self.up().eq(other.up())
+    }
+}
+
+impl Eq for Path {}
+
+impl Hash for Path {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.steps().hash(state);
+    }
+}
+
+impl fmt::Debug for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
     }
 }
 
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, step) in self.0.iter().enumerate() {
+        for (n, step) in self.steps().into_iter().enumerate() {
             match step {
                 PathStep::Key(key) if n == 0 => write!(f, "{key}")?,
                 PathStep::Key(key) => write!(f, ".{key}")?,
@@ -77,6 +136,10 @@ pub enum Severity {
     Error,
     /// Said, and then things go on.
     Warning,
+    /// Only this machine can tell: said where that was asked for, and something is missing here.
+    ProbeError,
+    /// The same, where things go on.
+    ProbeWarning,
 }
 
 /// One problem in a document. The text never holds a secret value.
@@ -115,6 +178,16 @@ impl Problem {
     /// A warning about the value at `path`.
     pub fn warning(path: Path, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(path, message) }
+    }
+
+    /// What makes the value at `path` useless on this machine.
+    pub fn probe_error(path: Path, message: impl Into<String>) -> Self {
+        Self { severity: Severity::ProbeError, ..Self::error(path, message) }
+    }
+
+    /// What is doubtful about the value at `path` on this machine.
+    pub fn probe_warning(path: Path, message: impl Into<String>) -> Self {
+        Self { severity: Severity::ProbeWarning, ..Self::error(path, message) }
     }
 
     /// The same problem, about the key instead of the value.

@@ -14,17 +14,19 @@ use serde_json::Value;
 
 use crate::command_output::{BAD_INPUT, CommandOutput, FAILED};
 use crate::places::config_places;
+use crate::places::listening_sockets;
 use crate::places::socket_folder;
 use crate::places::state_dir::{self, WrittenStateDir};
 pub use herald_net::socket_client::ReadAborted;
 
 /// No daemon responds.
 pub const NOBODY: u8 = 3;
-/// Nothing has this name or id, or several things have it.
-pub const NOT_FOUND: u8 = 4;
+pub use crate::command_output::NOT_FOUND;
 /// How long an answer may take, and how long it may be.
 const DEADLINE: Duration = Duration::from_secs(30);
 const LARGEST: usize = 64 << 20;
+/// How long another daemon may take to say which configuration it has.
+const LOOK_ELSEWHERE: Duration = Duration::from_millis(500);
 const USER_AGENT: &str = concat!("heraldd-cli/", env!("CARGO_PKG_VERSION"));
 
 /// Why something is done
@@ -97,9 +99,7 @@ impl DaemonSocket {
     pub fn folder_of_stopped(&self) -> Option<PathBuf> {
         let socket = self.socket().ok()?;
         match std::os::unix::net::UnixStream::connect(&socket) {
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
-                socket.parent().map(Path::to_owned)
-            }
+            Err(error) if is_nobody(&error) => socket.parent().map(Path::to_owned),
             _ => None,
         }
     }
@@ -160,12 +160,47 @@ impl DaemonSocket {
         let at = |why: String| format!("heraldd: {}: {why}", socket.display());
         match runtime.block_on(exchange) {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(SocketRequestError::Connect(error))) => Err(nobody(at(unreachable(&socket, &error)))),
+            Ok(Err(SocketRequestError::Connect(error))) => {
+                let why = at(unreachable(&socket, &error));
+                let elsewhere = (deadline >= DEADLINE && is_nobody(&error)).then(|| self.elsewhere(&socket));
+                Err(nobody(
+                    elsewhere.flatten().map_or(why.clone(), |elsewhere| format!("{why}\n{elsewhere}")),
+                ))
+            }
             Ok(Err(SocketRequestError::Broken(why))) => Err(failed(at(why))),
             Ok(Err(SocketRequestError::Status(status, problem))) => Err(refused(status, &problem)),
             Err(_) => Err(nobody(format!("heraldd: no response within {} s", deadline.as_secs()))),
         }
     }
+}
+
+impl DaemonSocket {
+    /// That a daemon runs with this configuration as it was before its `state_dir` was changed. It listens in the old
+    /// one; that it is the same is what it says itself.
+    fn elsewhere(&self, socket: &Path) -> Option<String> {
+        if self.socket.is_some() {
+            return None;
+        }
+        let config =
+            self.config.clone().or_else(|| config_places::or_default(None).ok())?.canonicalize().ok()?;
+        let (found, info) = listening_sockets::others(socket).into_iter().find_map(|path| {
+            let other = Self::at(Some(path.clone()), None);
+            let info = other.ask_within(LOOK_ELSEWHERE, Method::GET, "/v1/info", None).ok()?;
+            let its = Path::new(info.get("config")?.as_str()?).canonicalize().ok()?;
+            (its == config).then_some((path, info))
+        })?;
+        let (pid, folder) = (info.get("pid")?.as_u64()?, found.parent()?.display());
+        Some(format!(
+            "heraldd: a daemon (pid {pid}) runs with this configuration as it was, with the state_dir {folder}: a \
+             changed state_dir takes effect when the daemon is started again. Until then ask it with  --socket {}",
+            found.display()
+        ))
+    }
+}
+
+/// Whether nobody listens on a socket.
+fn is_nobody(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused)
 }
 
 /// Where the daemon with this configuration listens that has no `state_dir`. In a folder that another user made nobody

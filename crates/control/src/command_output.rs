@@ -9,6 +9,8 @@ pub const STOPPED: u8 = 0;
 pub const FAILED: u8 = 1;
 /// Bad arguments or configuration.
 pub const BAD_INPUT: u8 = 2;
+/// Nothing has this name or id, or several things have it.
+pub const NOT_FOUND: u8 = 4;
 
 /// What a command says, and how it ends.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,6 +34,12 @@ impl CommandOutput {
     #[must_use]
     pub fn refused(why: &dyn std::fmt::Display) -> Self {
         Self { out: String::new(), remarks: why.to_string(), code: BAD_INPUT }
+    }
+
+    /// A name that nothing has.
+    #[must_use]
+    pub fn unknown(why: &dyn std::fmt::Display) -> Self {
+        Self { code: NOT_FOUND, ..Self::refused(why) }
     }
 
     /// The daemon says something else than this version expects.

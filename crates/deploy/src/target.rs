@@ -216,7 +216,7 @@ pub struct DeployHooks {
     pub before: Option<DeployHook>,
     /// In the new tree: before the switch, and with `in_place` after the update.
     pub build: Option<DeployHook>,
-    /// On one machine, between prepare and switch; in the new tree.
+    /// On one machine, between prepare and switch; in the new tree, and with `in_place` after the update and `build`.
     pub once: Option<DeployHook>,
     /// After the switch; in the live tree. Also after a revert, with `HERALD_ACTION=revert`.
     pub after: Option<DeployHook>,

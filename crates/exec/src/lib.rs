@@ -6,6 +6,7 @@
 
 mod engine;
 mod git;
+mod json_note;
 mod outcome;
 mod param;
 mod process;
@@ -13,7 +14,6 @@ mod result;
 mod scratch;
 
 pub use engine::{ExecEngine, ExecSettings, GitLimits, RunDir};
-pub use git::end_silent_connections;
 pub use herald_base::ending::Ending;
 pub use herald_base::output::{NoOutput, Output, Stream};
 pub use herald_base::stop::Stop;
@@ -22,6 +22,7 @@ pub use param::table::{PARAMS, ParamDoc, ParamKind};
 pub use param::{LARGEST_OUTPUT, ParamValueError, check, check_inside};
 pub use process::account::{Account, JobUser, JobUserError};
 pub use process::capture::Captured;
+pub use process::heaps::{limit_heaps, return_unused_memory};
 pub use process::limits::{JobLimits, LimitError};
 pub use process::{environment, ownership, program};
 pub use result::FileAccessError;

@@ -66,8 +66,13 @@ pub enum ExecError {
     #[error("{0}")]
     Git(String),
     /// The job ran, but the files that it names cannot be sent.
-    #[error("the job ran, but its result files cannot be used: {}", os_error::plain(.0))]
-    File(String),
+    #[error("the job ran, but its result files cannot be used: {}", os_error::plain(.why))]
+    File {
+        /// Why not.
+        why: String,
+        /// The rest of what it gave.
+        result: Map<String, Value>,
+    },
     /// The working directory cannot be used.
     #[error("{}", os_error::plain(.0))]
     WorkDir(String),
@@ -80,13 +85,22 @@ pub enum ExecError {
 }
 
 impl ExecError {
+    /// What the job gave all the same.
+    #[must_use]
+    pub fn into_result(self) -> Map<String, Value> {
+        match self {
+            Self::File { result, .. } => result,
+            _ => Map::new(),
+        }
+    }
+
     /// How the job ended, where Herald ended it before its program ran.
     #[must_use]
     pub fn ending(&self) -> Option<Ending> {
         match self {
             Self::Cancelled(_) => Some(Ending::Cancelled),
             Self::TimedOut(_) => Some(Ending::TimedOut),
-            Self::Param(_) | Self::Start(_) | Self::Git(_) | Self::File(_) | Self::WorkDir(_) => None,
+            Self::Param(_) | Self::Start(_) | Self::Git(_) | Self::File { .. } | Self::WorkDir(_) => None,
         }
     }
 }

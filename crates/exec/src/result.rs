@@ -9,6 +9,7 @@ use herald_base::ending::Ending;
 use rustix::fs::OFlags;
 use serde_json::{Map, Value};
 
+use crate::json_note;
 use crate::outcome::ResultFile;
 use crate::process::capture::Captured;
 use crate::process::program::{Exit, Finished};
@@ -49,11 +50,16 @@ pub enum FileAccessError {
     Io(#[from] std::io::Error),
 }
 
+/// The key of a result that says why the JSON in `output` is not the result itself.
+pub(crate) const NOTE: &str = "note";
+
 /// The result: the program's own JSON object, or its `output` as text; then what Herald adds.
 pub(crate) fn result_of(finished: &Finished) -> Map<String, Value> {
     let mut result = own(&finished.stdout).unwrap_or_else(|| {
         let mut result = Map::new();
         result.insert("output".to_owned(), Value::String(finished.stdout.text()));
+        let note = json_note::of(&finished.stdout.bytes).filter(|_| !finished.stdout.truncated);
+        result.extend(note.map(|note| (NOTE.to_owned(), Value::String(note))));
         result
     });
     match finished.exit {
@@ -196,8 +202,29 @@ mod tests {
             ),
             ("[1]", "", Exit::Code(0), false, json!({"output": "[1]", "exit_code": 0})),
             ("{a}", "", Exit::Code(0), false, json!({"output": "{a}", "exit_code": 0})),
+            (
+                "done\n{\"a\":1}",
+                "",
+                Exit::Code(0),
+                false,
+                json!({
+                    "output": "done\n{\"a\":1}", "exit_code": 0,
+                    "note": "the output ends with a JSON object, but other text is before it, so that it is not the result: \
+                             write that text to standard error"
+                }),
+            ),
             ("{} {}", "", Exit::Code(0), false, json!({"output": "{} {}", "exit_code": 0})),
-            (&deep, "", Exit::Code(0), false, json!({"output": deep, "exit_code": 0})),
+            (
+                &deep,
+                "",
+                Exit::Code(0),
+                false,
+                json!({
+                    "output": deep, "exit_code": 0,
+                    "note": "the output looks like a JSON object, and is not valid JSON, so that it is not the result: \
+                             recursion limit exceeded at line 1 column 132"
+                }),
+            ),
         ] {
             let shown: String = stdout.chars().take(40).collect();
             assert_eq!(Value::Object(result_of(&finished(stdout, stderr, exit, cut))), expected, "{shown}");

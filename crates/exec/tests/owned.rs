@@ -119,6 +119,21 @@ async fn escapes_are_ended_without_any_preparation() {
     escapes_are_ended().await;
 }
 
+/// Newer kernels kill whatever is started in a group whose `cgroup.kill` was written.
+#[tokio::test]
+async fn the_cgroup_of_a_killed_job_kills_no_other() {
+    ownership::start();
+    let bench = Bench::with(|settings| settings.kill_grace = Duration::from_millis(50));
+    for _ in 0..3 {
+        let stubborn = "trap '' TERM; while :; do sleep 0.05; done";
+        let report = bench.run(stubborn, json!({"timeout": "200ms"})).await.unwrap();
+        assert_eq!(report.ending, Ending::TimedOut);
+        for _ in 0..5 {
+            assert_eq!(bench.output("echo well").await, "well\n");
+        }
+    }
+}
+
 #[tokio::test]
 async fn cgroups_are_used_again_and_removed() {
     ownership::start();
@@ -155,7 +170,10 @@ async fn leftovers_of_a_dead_process_are_ended_at_the_start() {
     let mut left = std::process::Command::new("sleep").arg("60").spawn().unwrap();
     std::fs::write(dead.join("cgroup.procs"), left.id().to_string()).unwrap();
     let waited = std::thread::spawn(move || left.wait().unwrap());
-    ownership::end_leftovers();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("cgroup"), dead.parent().unwrap().as_os_str().as_encoded_bytes())
+        .unwrap();
+    ownership::end_leftovers(folder.path());
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&waited.join().unwrap()), Some(15));
     assert!(!dead.parent().unwrap().exists());
     assert!(own.exists());

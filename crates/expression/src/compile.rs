@@ -1,5 +1,7 @@
 //! Compiles an expression and finds what is wrong with it as far as nothing is known of the event.
 
+mod syntax;
+
 use std::sync::{Arc, LazyLock};
 
 use cel::common::ast::{Expr, IdedExpr, LiteralValue, operators};
@@ -8,7 +10,9 @@ use herald_base::near_miss::near_miss;
 use herald_base::value::Params;
 use herald_config::spec::CheckError;
 
-use crate::{function, value};
+use crate::bound::{self, ExpressionSize, MOST_STEPS};
+use crate::{depth, function, value};
+use syntax::syntax;
 
 /// What an expression may speak of.
 const NAMES: [&str; 2] = ["trigger_param", "select_param"];
@@ -21,6 +25,11 @@ const ARITHMETIC: [&str; 6] = [
     operators::MODULO,
     operators::NEGATE,
 ];
+
+/// Functions whose text or list can be many times as long as what they are given.
+const GROWING: [&str; 4] = ["replace", "join", "format", "split"];
+/// The memory of a pattern, as in templates.
+const LARGEST_PATTERN: usize = 1 << 20;
 
 /// The standard of CEL and its extension for texts.
 static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
@@ -37,10 +46,9 @@ pub(crate) fn environment() -> Arc<Env> {
 /// An expression that was understood.
 pub struct Compiled {
     pub(crate) program: Program,
-    /// How many loops stand inside each other.
-    pub(crate) loops: u32,
-    /// The longest list that is written in it.
-    pub(crate) longest_literal: usize,
+    pub(crate) size: ExpressionSize,
+    /// How many loops and functions it has that can give more than they take.
+    growing: u32,
     /// The paths that it looks at, each beginning with one of [`NAMES`].
     pub(crate) paths: Vec<Vec<String>>,
 }
@@ -49,10 +57,17 @@ impl Compiled {
     /// Compiles an expression and checks it as far as nothing is known of the event.
     ///
     /// # Errors
-    /// It cannot be understood, names what does not exist, or can never be true or false.
+    /// It cannot be understood, names what does not exist, can never be true or false, or takes too long with any
+    /// event.
     pub fn new(source: &str) -> Result<Self, CheckError> {
         if source.trim().is_empty() {
             return Err("the expression is empty".to_owned().into());
+        }
+        if !depth::is_bounded(source) {
+            let wrong = CheckError::from(
+                "the expression is too deep: too many parts lie inside each other".to_owned(),
+            );
+            return Err(wrong.help("split it, with  &&  or  ||, or with a list after  in"));
         }
         let program = ENVIRONMENT.compile(source).map_err(|errors| syntax(source, &errors))?;
         let mut found = ExpressionVisitor::default();
@@ -66,76 +81,23 @@ impl Compiled {
         if never_true_or_false(&program.expression().expr) {
             return Err("the expression never gives true or false".to_owned().into());
         }
-        types(&program)?;
         found.paths.sort();
         found.paths.dedup();
-        Ok(Self { program, loops: found.loops, longest_literal: found.longest_literal, paths: found.paths })
+        let ExpressionVisitor { loops, growing, longest_literal, paths, .. } = found;
+        let size = ExpressionSize { loops, longest_literal };
+        let compiled = Self { program, size, growing, paths };
+        let steps = compiled.steps(&Params::new(), &Params::new());
+        if steps > MOST_STEPS {
+            return Err(format!(
+                "the expression could take about {steps} steps with any event; at most {MOST_STEPS} are taken"
+            )
+            .into());
+        }
+        if bound::is_quick(source.len(), compiled.growing) {
+            types(&compiled.program)?;
+        }
+        Ok(compiled)
     }
-}
-
-fn syntax(source: &str, errors: &cel::ParseErrors) -> CheckError {
-    let Some(first) = errors.errors.first() else {
-        return "syntax error in the expression".to_owned().into();
-    };
-    // Lines count from 1, columns of the parser's own from 0 or 1: the rest of the line from there on is shown.
-    let (line, column) =
-        (usize::try_from(first.pos.0).unwrap_or(1), usize::try_from(first.pos.1).unwrap_or(1));
-    let line = source.lines().nth(line.saturating_sub(1)).unwrap_or_default();
-    let rest: String = line.chars().skip(column.saturating_sub(1)).collect();
-    let what = readable(first.msg.lines().next().unwrap_or_default());
-    let wrong = CheckError::from(format!("syntax error in the expression at character {column}: {what}"));
-    let wrong = match of_another_language(source) {
-        Some(help) => wrong.help(help),
-        None => wrong,
-    };
-    if rest.trim().is_empty() { wrong } else { wrong.within(rest) }
-}
-
-/// What to write instead of operators of shells, SQL and Python, in an expression that cannot be understood.
-fn of_another_language(source: &str) -> Option<&'static str> {
-    let mut quote = None;
-    let outside = |c: char| match quote {
-        Some(open) => {
-            if c == open {
-                quote = None;
-            }
-            ' '
-        }
-        None if c == '"' || c == '\'' => {
-            quote = Some(c);
-            ' '
-        }
-        None => c,
-    };
-    let plain: String = source.chars().map(outside).collect();
-    let has_word = |word: &str| {
-        plain.split(|c: char| !c.is_alphanumeric() && c != '_').any(|part| part.eq_ignore_ascii_case(word))
-    };
-    let operators =
-        |operator: &str| plain.split(|c: char| !"=!<>~&|".contains(c)).any(|part| part == operator);
-    [
-        (operators("="), "write  ==  to compare"),
-        (operators("===") || operators("!=="), "write  ==  or  !="),
-        (operators("<>"), "write  !="),
-        (operators("=~") || operators("~"), "write  trigger_param.ref.matches('PATTERN')"),
-        (operators("&") || has_word("and"), "write  &&  for \"and\""),
-        (operators("|") || has_word("or"), "write  ||  for \"or\""),
-        (has_word("not"), "write  !(…)  for \"not\""),
-    ]
-    .into_iter()
-    .find_map(|(is_it, help)| is_it.then_some(help))
-}
-
-/// What the parser says, without the list of all tokens that it knows.
-fn readable(message: &str) -> String {
-    let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
-    let message = message.split_once(" expecting ").map_or(message, |(message, _)| message);
-    let unexpected = ["mismatched input ", "extraneous input ", "no viable alternative at input "];
-    let message = match unexpected.iter().find_map(|begin| message.strip_prefix(begin)) {
-        Some(token) => format!("unexpected {token}"),
-        None => message.replace("token recognition error at: ", "unexpected character "),
-    };
-    message.replace("'<EOF>'", "end of the expression").replace("<EOF>", "end of the expression")
 }
 
 fn known_names(source: &str, unknown: &[String]) -> Result<(), CheckError> {
@@ -305,6 +267,7 @@ pub(crate) fn plain(error: &ExecutionError) -> String {
 #[derive(Default)]
 struct ExpressionVisitor {
     loops: u32,
+    growing: u32,
     longest_literal: usize,
     paths: Vec<Vec<String>>,
     bad_pattern: Option<(String, String)>,
@@ -324,6 +287,7 @@ impl ExpressionVisitor {
         }
         match &expr.expr {
             Expr::Call(call) => {
+                self.growing += u32::from(GROWING.contains(&call.func_name.as_str()));
                 self.pattern(&call.func_name, call.args.last());
                 call.target.iter().for_each(|target| self.visit(target, loops));
                 call.args.iter().for_each(|arg| self.visit(arg, loops));
@@ -335,6 +299,7 @@ impl ExpressionVisitor {
                 }
             }
             Expr::Comprehension(it) => {
+                self.growing += 1;
                 self.visit(&it.iter_range, loops);
                 self.visit(&it.accu_init, loops);
                 let outside = self.bound.len();
@@ -367,7 +332,7 @@ impl ExpressionVisitor {
             return;
         }
         if let Some(IdedExpr { expr: Expr::Literal(LiteralValue::String(pattern)), .. }) = argument
-            && let Err(error) = regex::Regex::new(pattern.inner())
+            && let Err(error) = regex::RegexBuilder::new(pattern.inner()).size_limit(LARGEST_PATTERN).build()
         {
             let error = error.to_string().lines().last().unwrap_or_default().to_owned();
             self.bad_pattern = Some((pattern.inner().to_owned(), error));

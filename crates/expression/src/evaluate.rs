@@ -24,7 +24,7 @@ impl Compiled {
     /// How many steps an evaluation takes, roughly and at most.
     #[must_use]
     pub fn steps(&self, trigger_param: &Params, select_param: &Params) -> u64 {
-        bound::steps(self, trigger_param, select_param)
+        bound::steps(self.size, trigger_param, select_param)
     }
 
     /// Evaluates it with these parameters. It may take long: see [`Self::steps`].

@@ -3,11 +3,14 @@
 
 mod bound;
 mod compile;
+mod depth;
 mod evaluate;
 mod function;
+mod looked_at;
 mod required;
 mod seen;
 mod value;
 
+pub use bound::MOST_STEPS;
 pub use compile::Compiled;
 pub use evaluate::{Evaluated, EvaluationError};

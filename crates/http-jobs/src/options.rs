@@ -23,7 +23,8 @@ pub fn specs() -> Vec<OptionSpec> {
             "url_from",
             OptionKind::Map,
             "In place of `url`: where the URL is, as a result such as that of `publish` says it: `{etcd: NAME, key: KEY, \
-             field: FIELD}`. It is read when the request is sent, and is secret.",
+             field: FIELD}`. It is read when the request is sent, and is secret. Where etcd does not have the URL for \
+             reports of a project any more, since the project was deleted or etcd was wiped, it is the last good one.",
         ),
         new("query", OptionKind::Map, "Added to the query of the URL; a list gives a pair for each item."),
         new(

@@ -8,14 +8,13 @@ use async_trait::async_trait;
 use herald_core::context::Context;
 use herald_core::spec::Options;
 use herald_core::trigger::{Activator, ComponentError, Predecessors, Succession, Trigger};
-use herald_net::repeated_log::RepeatedLog;
 use herald_net::serve::{HostRule, ListenAddress, ListenerUse, ServeOptions};
 use herald_webhook::path::{self, Pattern};
 use tokio_util::sync::CancellationToken;
 
 use super::options::HttpOptions;
 use herald_remote::OwnNode;
-use herald_requests::{Answers, HttpListener, Mounted, Mounts, RequestCheck};
+use herald_requests::{Answers, HttpListener, Mounted, Mounts, RejectionLog, RequestCheck};
 use herald_tls_options::TlsListener;
 
 /// How long a whole body may take, even byte by byte.
@@ -128,7 +127,7 @@ impl Trigger for HttpTrigger {
     async fn run(&self, activator: Activator, stop: CancellationToken) -> Result<(), ComponentError> {
         let held = self.take();
         let held = if held.is_empty() { self.hold_all().await? } else { held };
-        let rejections = RepeatedLog::new();
+        let rejections = RejectionLog::default();
         let mut mounted = Vec::new();
         for held in held {
             let shared = held.listener().clone();

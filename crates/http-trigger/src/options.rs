@@ -62,7 +62,7 @@ fn listening() -> Vec<OptionSpec> {
             .check(|given| methods(given).map(drop)),
         tls::listener_option(),
     ];
-    listener::options(PORT).into_iter().chain(requests).collect()
+    listener::options(PORT, false).into_iter().chain(requests).collect()
 }
 
 fn checking() -> Vec<OptionSpec> {

@@ -20,8 +20,9 @@ impl YamlWriter {
     /// A line of comment, or several; before a top-level section, an empty line.
     pub(super) fn comment(&mut self, indent: usize, text: &str) {
         for line in text.lines() {
-            // What would end the comment, or be seen as something else by a terminal.
-            let line: String = line.chars().filter(|c| !c.is_control()).collect();
+            // What would end the comment, be refused by a YAML reader, or be seen as something else by a terminal.
+            let line: String =
+                line.chars().filter(|c| !c.is_control() && !is_odd(*c) && !turns_text(*c)).collect();
             self.text.push_str(format!("{:indent$}# {line}", "").trim_end());
             self.text.push('\n');
         }
@@ -92,6 +93,11 @@ fn is_block(text: &str) -> bool {
         && !text.ends_with("\n\n")
         && !text.starts_with(['\n', ' '])
         && !text.chars().any(|c| (c.is_control() && c != '\n' && c != '\t') || is_odd(c))
+}
+
+/// Shows what follows it from right to left: a comment would be seen as something else than it is.
+fn turns_text(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Line ends of Unicode, marks that readers drop, and the like.
@@ -247,6 +253,26 @@ mod tests {
             let key = format!("k{given}");
             assert_eq!(read.value()["top"][&key]["a"], json!(given), "{text}");
             assert_eq!(read.value()["top"][&key]["b"], json!([given]), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_character_can_be_written() {
+        let all: Vec<char> = ('\0'..=char::MAX).collect();
+        for some in all.chunks(512) {
+            let text: String = some.iter().collect();
+            let block: String = some.iter().flat_map(|c| [*c, '\n', 'x']).collect();
+            let mut writer = YamlWriter::default();
+            writer.section("top");
+            writer.comment(2, &text);
+            writer.entry_with_references(2, "a", &json!([text, block]));
+            writer.entry_with_references(2, &format!("k{text}"), &json!(1));
+            let yaml = writer.finish();
+            let first = u32::from(some[0]);
+            let read =
+                Document::parse(&yaml, "out").unwrap_or_else(|problems| panic!("{first:x}: {problems}"));
+            assert_eq!(read.value()["top"]["a"], json!([text, block]), "{first:x}");
+            assert_eq!(read.value()["top"][&format!("k{text}")], json!(1), "{first:x}");
         }
     }
 

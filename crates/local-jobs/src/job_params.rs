@@ -17,6 +17,13 @@ pub fn job_params() -> Vec<OptionSpec> {
     PARAMS.iter().map(job_param).collect()
 }
 
+/// Why a job with these parameters, filled in, would fail at once.
+#[must_use]
+pub fn refusal(job_param: &Params) -> Option<String> {
+    let problems: Vec<String> = herald_exec::check(job_param).iter().map(ToString::to_string).collect();
+    (!problems.is_empty()).then(|| problems.join("; "))
+}
+
 /// What does not go together among the parameters of [`job_params`].
 #[must_use]
 pub fn together(given: &Params) -> Vec<Problem> {

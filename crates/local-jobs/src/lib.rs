@@ -6,4 +6,4 @@ mod job_params;
 mod no_effect;
 
 pub use asked_program::{AskedProgram, is_env_name};
-pub use job_params::{job_params, together};
+pub use job_params::{job_params, refusal, together};

@@ -7,10 +7,15 @@ use std::time::{Duration, Instant};
 
 /// How long the end waits for the output to take what is left.
 const LONGEST_END: Duration = Duration::from_secs(2);
+/// So many lines within four times of what they may be gathered for are many. Two jobs of which one causes the other
+/// write fewer: what they say is not held up.
+const MANY: u64 = 16;
 
 #[derive(Default)]
 struct QueuedLines {
     bytes: Vec<u8>,
+    /// How many lines they are.
+    lines: u64,
     /// Lines that found no room since the last ones were written.
     dropped: u64,
     ended: bool,
@@ -42,8 +47,8 @@ pub(crate) struct LogQueueWriter {
     thread: Option<JoinHandle<()>>,
 }
 
-/// A queue of at most `bound` bytes in front of this output. Where lines come one upon the other, the thread gathers
-/// them for a while: a job then costs no wake-up of its own. A line on its own is written at once.
+/// A queue of at most `bound` bytes in front of this output. Where many lines come one upon the other, the thread
+/// gathers them for a while: a job then costs no wake-up of its own. Few lines are written at once.
 /// `say_dropped` makes a line of how many found no room.
 pub(crate) fn queue(
     output: impl Write + Send + 'static,
@@ -65,6 +70,7 @@ impl Write for LogQueue {
             waiting.dropped += 1;
         } else {
             waiting.bytes.extend_from_slice(line);
+            waiting.lines += 1;
             if waiting.bytes.len() == line.len() {
                 self.shared.changed.notify_all();
             }
@@ -77,23 +83,53 @@ impl Write for LogQueue {
     }
 }
 
+/// How many lines came lately.
+struct Pace {
+    /// One count is for so long.
+    period: Duration,
+    began: Instant,
+    lines: u64,
+    /// Whether there were many in the period before.
+    many: bool,
+}
+
+impl Pace {
+    fn new(period: Duration) -> Self {
+        Self { period, began: Instant::now(), lines: 0, many: false }
+    }
+
+    fn add(&mut self, lines: u64) {
+        self.lines += lines;
+    }
+
+    fn is_fast(&mut self) -> bool {
+        let passed = self.began.elapsed();
+        if passed >= self.period {
+            self.many = self.lines >= MANY && passed < self.period * 2;
+            (self.began, self.lines) = (Instant::now(), 0);
+        }
+        self.many || self.lines >= MANY
+    }
+}
+
 fn write_all(
     shared: &LogQueueState,
     mut output: impl Write,
     gather: Duration,
     say_dropped: fn(u64) -> String,
 ) {
-    let mut written_at: Option<Instant> = None;
+    let mut pace = Pace::new(gather * 4);
     loop {
         let mut waiting = shared.lock();
         while waiting.bytes.is_empty() && waiting.dropped == 0 && !waiting.ended {
             waiting = shared.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
-        if written_at.is_some_and(|at| at.elapsed() < gather * 4) {
+        if pace.is_fast() {
             let gathered = shared.changed.wait_timeout_while(waiting, gather, |waiting| !waiting.ended);
             waiting = gathered.unwrap_or_else(PoisonError::into_inner).0;
         }
         let (bytes, dropped) = (std::mem::take(&mut waiting.bytes), std::mem::take(&mut waiting.dropped));
+        pace.add(std::mem::take(&mut waiting.lines));
         let ended = waiting.ended;
         drop(waiting);
         // There is nobody to tell of a log that cannot be written.
@@ -102,7 +138,6 @@ fn write_all(
             let _ = writeln!(output, "{}", say_dropped(dropped));
         }
         let _ = output.flush();
-        written_at = Some(Instant::now());
         if ended {
             shared.lock().written_out = true;
             shared.changed.notify_all();
@@ -160,11 +195,13 @@ mod tests {
             queue(Gate { go: gate, seen: sender }, 8, Duration::from_secs(600), |dropped| {
                 format!("{dropped} dropped")
             });
-        for _ in 0..9 {
+        for _ in 0..MANY + 8 {
             go.send(()).unwrap();
         }
-        queue.write_all(b"alone\n").unwrap();
-        assert_eq!(seen.recv().unwrap(), "alone\n");
+        for n in 0..MANY {
+            queue.write_all(format!("{n}\n").as_bytes()).unwrap();
+            assert_eq!(seen.recv().unwrap(), format!("{n}\n"), "few are written at once");
+        }
         for line in ["one\n", "two\n", "far too long\n", "three\n"] {
             queue.write_all(line.as_bytes()).unwrap();
         }

@@ -178,7 +178,7 @@ impl<'a> GraphParts<'a> {
     fn sure(&self, done: &Params, routes: &[&Route]) -> Option<bool> {
         let selector = &routes.first()?.selector;
         let Some(proof) = self.proofs.get(selector) else { return Some(false) };
-        let answers: Vec<_> = routes.iter().map(|to| proof(done, &to.select_param)).collect();
+        let answers: Vec<_> = routes.iter().map(|to| proof(done, &to.select_param.get())).collect();
         if answers.contains(&Some(true)) {
             Some(true)
         } else if answers.iter().all(|answer| *answer == Some(false)) {

@@ -198,13 +198,16 @@ fn shown(
     }
 }
 
+/// What so many percent of these took less than, in seconds; the shortest is the first.
+pub(crate) fn at_percent(took: &[SignedDuration], percent: usize) -> Option<f64> {
+    let last = took.len().checked_sub(1)?;
+    took.get((took.len() * percent / 100).min(last)).map(SignedDuration::as_secs_f64)
+}
+
 fn row(at: Timestamp, name: &Name, mut cell: StatsCell) -> StatsRow {
     cell.took.sort_unstable();
     let failed = ["failed", "timed_out", "lost"];
-    let at_percent = |percent: usize| {
-        let last = cell.took.len().checked_sub(1)?;
-        cell.took.get((cell.took.len() * percent / 100).min(last)).map(SignedDuration::as_secs_f64)
-    };
+    let at_percent = |percent: usize| at_percent(&cell.took, percent);
     StatsRow {
         at: at.to_string(),
         name: name.to_string(),

@@ -1,7 +1,7 @@
 //! Parts of screens: times, states, links, forms, commands.
 
 use herald_access::Role;
-use herald_control::model::{JobSummary, RecordedActor};
+use herald_control::model::{DaemonInfo, JobSummary, RecordedActor};
 use herald_terminal::human_time;
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -12,6 +12,9 @@ use crate::frame::Frame;
 /// The characters of an id that lists show: they are enough to find it.
 const SHORT_ID: usize = 8;
 
+/// The most characters of why a reload failed.
+const LONGEST_REASON: usize = 500;
+
 /// A part of a screen cannot be shown now, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -21,13 +24,20 @@ pub struct PartUnavailable(pub String);
 #[must_use]
 pub fn time(frame: &Frame<'_>, at: &str) -> Markup {
     let Ok(moment) = at.parse::<Timestamp>() else { return html! { (at) } };
-    let local = moment.to_zoned(frame.zone.clone()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string();
+    let local = local(frame, at);
     let distance = if moment > frame.now {
         human_time::until(moment.duration_since(frame.now))
     } else {
         human_time::short_ago_of(at, frame.now)
     };
     html! { time datetime=(at) title=(local) { (local) } " " span.ago { "(" (distance) ")" } }
+}
+
+/// A time in a sentence, in the zone of the page; the text itself where it is none.
+#[must_use]
+pub fn local(frame: &Frame<'_>, at: &str) -> String {
+    let moment = at.parse::<Timestamp>().map(|moment| moment.to_zoned(frame.zone.clone()));
+    moment.map_or_else(|_| at.to_owned(), |moment| moment.strftime("%Y-%m-%d %H:%M:%S %:z").to_string())
 }
 
 /// A time, where there may be none.
@@ -55,9 +65,9 @@ pub fn status_look(word: &str) -> StatusLook {
         "succeeded" | "online" | "in_sync" | "accepted" | "yes" | "ok" => ("✓", "good"),
         "failed" | "timed_out" | "lost" | "offline" | "rejected" | "broken" | "refused" | "error"
         | "partial" | "alert" => ("✕", "bad"),
-        "running" => ("▶", "busy"),
-        "queued" => ("◌", "wait"),
-        "drifted" | "reverted" | "outdated" | "held" | "warn" => ("▲", "odd"),
+        "running" | "publishing" => ("▶", "busy"),
+        "queued" | "pending" => ("◌", "wait"),
+        "drifted" | "reverted" | "outdated" | "held" | "paused" | "warn" => ("▲", "odd"),
         _ => ("○", "none"),
     };
     StatusLook { shape, kind }
@@ -100,6 +110,12 @@ pub fn short(id: &str) -> &str {
     id.len().checked_sub(SHORT_ID).and_then(|at| id.get(at..)).unwrap_or(id)
 }
 
+/// As a value of a query.
+#[must_use]
+pub fn encode(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
 /// A link to a job.
 #[must_use]
 pub fn job_link(frame: &Frame<'_>, id: &str) -> Markup {
@@ -137,6 +153,19 @@ pub fn actor(by: &RecordedActor) -> Markup {
         @if let Some(address) = &by.address { " from " bdi { (address) } }
         @if let Some(reason) = &by.reason { ": “" bdi { (reason) } "”" }
     }
+}
+
+/// That the last reload failed, why, and what to do; nothing where it did not.
+#[must_use]
+pub fn failed_reload(frame: &Frame<'_>, info: &DaemonInfo) -> Option<Markup> {
+    let failed = info.failed_reload.as_ref()?;
+    let here = frame.path() == "/config";
+    Some(html! {
+        (sign("bad")) "The reload of " (time(frame, &failed.at)) " failed, and the configuration before it runs on: "
+        bdi { (cut(&failed.summary(), LONGEST_REASON)) }
+        " · Correct the file and reload it"
+        @if !here { ": " a href=(frame.site.to("/config")) { "Configuration" } }
+    })
 }
 
 /// Values as JSON that is folded away; nothing where there are none.
@@ -249,18 +278,18 @@ pub fn counted(count: usize, noun: &str) -> String {
 pub fn jobs_table(frame: &Frame<'_>, jobs: &[JobSummary]) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Jobs" {
-            table {
+            table.cards {
                 thead { tr { th { "Job" } th { "Status" } th { "Router" } th { "Task" } th { "Created" } th { "Duration" } th { "Error" } } }
                 tbody {
                     @for job in jobs {
                         tr {
                             td { (job_link(frame, &job.id)) }
-                            td { (status(&job.status)) @if job.attempt > 1 { " ×" (job.attempt) } }
-                            td.name { bdi { (job.router) } }
+                            td.mark { (status(&job.status)) @if job.attempt > 1 { " ×" (job.attempt) } }
+                            td.name.lead { bdi { (job.router) } }
                             td.name { bdi { (job.task) } }
                             td { (time(frame, &job.queued_at)) }
-                            td { (duration(frame, job.started_at.as_deref(), job.ended_at.as_deref())) }
-                            td.text { bdi { (cut(job.error.as_deref().unwrap_or_default(), 200)) } }
+                            td { (duration(frame, job.began_at(), job.ended_at.as_deref())) }
+                            td.text { bdi { (cut(&job.remark(|at| local(frame, at)), 200)) } }
                         }
                     }
                 }

@@ -11,23 +11,25 @@ use crate::assets;
 use crate::site::Site;
 
 /// The screens of the navigation: path and name.
-const SCREENS: [(&str, &str); 12] = [
+const SCREENS: [(&str, &str); 10] = [
     ("/", "Now"),
     ("/jobs", "Jobs"),
     ("/events", "Events"),
     ("/calendar", "Calendar"),
     ("/routers", "Routers"),
-    ("/graph", "Graph"),
     ("/apps", "Apps"),
     ("/nodes", "Nodes"),
+    ("/queues", "Queues"),
+    ("/published", "Published"),
     ("/boards", "Boards"),
-    ("/try", "Try"),
-    ("/config", "Configuration"),
-    ("/audit", "Audit"),
 ];
 
+/// Those that are looked at less often: they are in a menu, so that all have room in one row.
+const MORE: [(&str, &str); 4] =
+    [("/graph", "Graph"), ("/try", "Try"), ("/config", "Configuration"), ("/audit", "Audit")];
+
 /// What a form says when its act was accepted: the word in the address, and the sentence.
-const DONE: [(&str, &str); 14] = [
+const DONE: [(&str, &str); 18] = [
     ("cancel", "The job is being cancelled."),
     ("retry", "This is the new job."),
     ("replay", "This is the new event."),
@@ -40,9 +42,35 @@ const DONE: [(&str, &str); 14] = [
     ("resume", "The router starts jobs again."),
     ("drain", "The node is drained: it gets no new jobs."),
     ("undrain", "The node gets jobs again."),
+    ("queue_pause", "The topic is paused: workers get no messages of it."),
+    ("queue_resume", "Workers get messages of the topic again."),
+    ("queue_requeue", "The dead letters were put back."),
+    ("publish", "The event was accepted: its job publishes the project."),
     ("reload", "The configuration was reloaded."),
     ("end", "The session has ended."),
 ];
+
+/// A heading with more characters than this is written smaller.
+const LONG_TITLE: usize = 48;
+
+/// Which screens there are besides those that every daemon has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OptionalScreens {
+    /// Queues are configured.
+    pub queues: bool,
+    /// Projects are published from etcd.
+    pub published: bool,
+}
+
+impl OptionalScreens {
+    fn has(self, path: &str) -> bool {
+        match path {
+            "/queues" => self.queues,
+            "/published" => self.published,
+            _ => true,
+        }
+    }
+}
 
 /// For whom a screen is made, and what is around it.
 pub struct Frame<'a> {
@@ -58,6 +86,8 @@ pub struct Frame<'a> {
     pub zone: TimeZone,
     /// Whether only the changing part is wanted.
     pub is_fragment: bool,
+    /// Which screens there are.
+    pub screens: OptionalScreens,
     /// What the forms of this screen are sent with, so that each acts once.
     pub form_key: &'a str,
 }
@@ -115,7 +145,7 @@ impl Frame<'_> {
         let done = self.asked("done");
         let done = done.and_then(|done| DONE.iter().find(|(word, _)| *word == done));
         let main = html! {
-            h1 { bdi { (title) } }
+            h1 class=[(title.chars().count() > LONG_TITLE).then_some("long")] { bdi { (title) } }
             @if let Some((_, sentence)) = done { p.notice role="status" { (sentence) } }
             (body)
         };
@@ -135,7 +165,7 @@ impl Frame<'_> {
                     link rel="stylesheet" href=(assets::address(self.site, "page.css"));
                     script type="module" src=(assets::address(self.site, "page.js")) {}
                 }
-                body class=[self.is_tv().then_some("tv")] data-base=(self.site.to("")) data-live[self.caller.is_some()] {
+                body class=[self.is_tv().then_some("tv")] data-base=(self.site.to("")) data-now=(self.now.as_millisecond()) data-live[self.caller.is_some()] {
                     @if !self.is_tv() {
                         a.skip href="#main" { "Skip to the content" }
                         (self.banner(name))
@@ -152,20 +182,30 @@ impl Frame<'_> {
     fn banner(&self, name: &str) -> Markup {
         html! {
             header {
-                a.brand href=(self.site.to("/")) { "HERALD" @if self.site.title.is_some() { " " span { bdi { (name) } } } }
+                a.brand href=(self.site.to("/")) title=[self.site.title.as_deref()] {
+                    "HERALD" @if self.site.title.is_some() { " " span { bdi { (name) } } }
+                }
                 @if let Some(caller) = self.caller {
                     nav aria-label="Screens" {
-                        ul {
-                            @for (path, name) in SCREENS {
-                                @if right_of(&Method::GET, path).check(caller).is_ok() {
-                                    li { a href=(self.site.to(path)) aria-current=[self.current(path)] { (name) } }
-                                }
-                            }
+                        ul { (self.links(caller, &SCREENS)) }
+                        details.more {
+                            summary class=[MORE.iter().any(|(path, _)| self.current(path).is_some()).then_some("current")] { "More" }
+                            ul { (self.links(caller, &MORE)) }
                         }
                     }
                     a.account href=(self.site.to("/account")) aria-current=[self.current("/account")] {
                         bdi { (caller.name.as_deref().unwrap_or("account")) } " · " (caller.role())
                     }
+                }
+            }
+        }
+    }
+
+    fn links(&self, caller: &AuthenticatedCaller, screens: &[(&str, &str)]) -> Markup {
+        html! {
+            @for (path, name) in screens {
+                @if self.screens.has(path) && right_of(&Method::GET, path).check(caller).is_ok() {
+                    li { a href=(self.site.to(path)) aria-current=[self.current(path)] { (name) } }
                 }
             }
         }
@@ -179,6 +219,14 @@ impl Frame<'_> {
         let is_below = here.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
         (path != "/" && is_below).then_some("true")
     }
+}
+
+/// The list that a screen belongs to: its path and its name; none of the first page, which has no list.
+#[must_use]
+pub fn screen_of(path: &str) -> Option<(&'static str, &'static str)> {
+    let first = path.strip_prefix('/')?.split('/').next()?;
+    let mut all = SCREENS.iter().chain(&MORE);
+    all.find(|(known, _)| !first.is_empty() && known.strip_prefix('/') == Some(first)).copied()
 }
 
 /// Without the characters that change the direction of what follows: in a heading and in the title of a tab there is
@@ -230,6 +278,7 @@ mod tests {
                 now: Timestamp::UNIX_EPOCH,
                 zone: TimeZone::UTC,
                 is_fragment: false,
+                screens: OptionalScreens::default(),
                 form_key: "",
             };
             let html = frame.screen("x", &html! {});

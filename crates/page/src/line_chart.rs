@@ -92,12 +92,12 @@ fn moment(frame: &Frame<'_>, value: &ResultResource) -> Markup {
 fn table(frame: &Frame<'_>, tile: &TileResource) -> Markup {
     let label = format!("Values of {}", tile.title);
     html! {
-        div.scroll tabindex="0" role="region" aria-label=(label) { table {
+        div.scroll tabindex="0" role="region" aria-label=(label) { table.cards {
             thead { tr { th scope="col" { "Ended" } th scope="col" { "Value" } th scope="col" { "Job" } } }
             tbody { @for value in tile.values.iter().take(ROWS) { tr {
                 td { (elements::time(frame, &value.ended_at)) }
-                td.text { bdi { (elements::cut(&shown(&value.value), 200)) } }
-                td { (elements::job_link(frame, &value.job_id)) }
+                td.text.lead { bdi { (elements::cut(&shown(&value.value), 200)) } }
+                td.mark { (elements::job_link(frame, &value.job_id)) }
             } } }
         } }
         @if tile.values.len() > ROWS { p.soft { (tile.values.len() - ROWS) " more are not in this table." } }

@@ -1,6 +1,7 @@
 //! The connections to every etcd of the configuration. All components that name one share it.
 
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use herald_base::near_miss::expected;
 use herald_core::context::Context;
@@ -18,6 +19,8 @@ pub struct EtcdConnection {
     pub client: EtcdClient,
     /// How the projects are that are published from it.
     pub standings: Arc<ProjectStandings>,
+    /// The folder of their ledgers, once something publishes.
+    pub(crate) ledgers: Arc<OnceLock<PathBuf>>,
 }
 
 /// Every etcd of the configuration. Two are equal when they were made from the same settings.
@@ -40,6 +43,7 @@ impl EtcdConnections {
             kept.cloned().unwrap_or_else(|| EtcdConnection {
                 client: EtcdClient::new(settings.clone()),
                 standings: Arc::default(),
+                ledgers: Arc::default(),
             })
         };
         Self(settings.iter().map(one).collect())

@@ -11,12 +11,14 @@ mod options;
 mod project;
 mod publication;
 mod publisher;
+mod report_url;
 mod secret_reader;
 mod shown;
 mod standings;
 
 pub use changes::{AtStart, EtcdOptions, KeysFollower, KeysLayout, ProjectsFollower};
 pub use connections::{EtcdConnection, EtcdConnections, etcd_option};
+pub use herald_publish::PublishError;
 pub use monitor::EtcdMonitor;
 pub use options::{params, specs};
 pub use publisher::Publisher;

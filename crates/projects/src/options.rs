@@ -1,12 +1,13 @@
 //! The options of `publish`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path as FilePath, PathBuf};
 use std::time::Duration;
 
 use herald_core::param::Params;
-use herald_core::problem::kind_of;
-use herald_core::spec::{CheckError, OptionKind, OptionSpec, Options};
+use herald_core::problem::{Path, Problem, kind_of};
+use herald_core::spec::{CheckError, OptionKind, OptionSpec, Options, PathUse};
+use herald_core::template::holds_template;
 use herald_core::trigger::ComponentError;
 use herald_core::unit;
 use herald_publish::{BackupRule, Nested, PolicyKeys, PublishPolicy, SwapKind};
@@ -185,6 +186,13 @@ impl PublishOptions {
     }
 }
 
+/// What is said of `policy`.
+const POLICY: &str = "With `policy_from: yaml`: a map from projects to their policies, `'*'` for all others. A policy has the \
+     keys of the file that etcd has with `policy_from: etcd`: `deployPath`, `backupDir`, `beforeCmd`, `afterCmd`, \
+     `callback`, `checkCmd`, `verifyCmd`, `mode`, `owner`, `files`, `swap`, `splay`. Strings may be templates, \
+     and `checkCmd` may name the folder with the new files, `{{ stage }}`. Where no file is left to publish, as when \
+     the project was deleted, `checkCmd` and `verifyCmd` are skipped.";
+
 /// All of them, in the order in which they are documented.
 #[must_use]
 pub fn specs() -> Vec<OptionSpec> {
@@ -192,9 +200,6 @@ pub fn specs() -> Vec<OptionSpec> {
     let choice = |name, choices: &'static [&'static str], doc| {
         new(name, OptionKind::OneOf(choices), doc).default(*choices.first().unwrap_or(&""))
     };
-    let policy = "With `policy_from: yaml`: a map from projects to their policies, `'*'` for all others. A policy has the \
-         keys of the file that etcd has with `policy_from: etcd`: `deployPath`, `backupDir`, `beforeCmd`, `afterCmd`, \
-         `callback`, `checkCmd`, `verifyCmd`, `mode`, `owner`, `files`, `swap`, `splay`. Strings may be templates.";
     vec![
         etcd_option(),
         choice(
@@ -203,9 +208,10 @@ pub fn specs() -> Vec<OptionSpec> {
             "Where the policies of projects are: in `policy`, or in etcd (`PREFIX/HOST/PROJECT/config`, JSON). With \
              `etcd`, everyone who can write there can write files below `roots` and run commands as this user.",
         ),
-        new("policy", OptionKind::Map, policy).check(check_policies),
+        new("policy", OptionKind::Map, POLICY).check(check_policies).machine_check(policies_here),
         new("roots", OptionKind::Texts, "Folders that `deployPath` and `backupDir` never lead out of.")
-            .default("/"),
+            .default("/")
+            .machine_check(|roots| PathUse::Root.machine_check(roots)),
         choice(
             "nested",
             &["keep", "flatten"],
@@ -280,6 +286,21 @@ fn check_policies(policies: &Value) -> Result<(), CheckError> {
             .map_err(|error| CheckError::new(format!("{project}/{error}")))?;
     }
     Ok(())
+}
+
+/// Why the folders of policies cannot be used on this machine, where no event says which they are.
+fn policies_here(policies: &Value) -> Vec<Problem> {
+    let mut found = Vec::new();
+    for (project, policy) in policies.as_object().into_iter().flatten() {
+        for name in ["deployPath", "backupDir"] {
+            let folder = policy.get(name).filter(|folder| !holds_template(folder)).and_then(Value::as_str);
+            if let Some(folder) = folder.filter(|folder| folder.starts_with('/')) {
+                let at = Path::top().key(project).key(name);
+                found.extend(PathUse::Folder.problems(FilePath::new(folder), &at));
+            }
+        }
+    }
+    found
 }
 
 /// What a job may say.

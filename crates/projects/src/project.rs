@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use herald_core::job::Job;
 use herald_core::param::Params;
+use herald_core::problem::{Path, Problem};
 use herald_core::template::{Compiler, For, RenderError, Scope, Template};
 use herald_core::trigger::ComponentError;
 use herald_etcd::{
@@ -17,6 +18,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::options::{ALL_OTHERS, PolicySource, PublishOptions};
+use crate::publication::command::{STAGE_MARK, with_stage};
+use crate::report_url::ReportUrl;
 
 /// What keys may take besides the contents of files, in bytes.
 const KEYS_AND_POLICY: usize = 16 << 20;
@@ -50,6 +53,8 @@ pub(crate) struct ProjectPolicy {
     pub(crate) kept: Params,
     /// Where the URL for reports is: a place in etcd, or the URL itself; an empty string where there is none.
     pub(crate) callback: Value,
+    /// The URL, where etcd has it now.
+    pub(crate) report_url: Option<ReportUrl>,
     policy_revision: i64,
 }
 
@@ -80,23 +85,25 @@ impl EtcdProject {
     }
 
     fn below<'a>(&self, key: &'a KeyValue) -> &'a [u8] {
-        key.key.get(self.keys_of.start().len()..).unwrap_or_default()
+        below(&self.keys_of, key)
     }
 
-    /// The files, each to be rewritten where `rewrite` says so. Markers of folders are left out.
-    pub(crate) fn files(&self, rewrite: impl Fn(&str, i64) -> bool) -> Vec<WantedFile> {
-        let file = |key: &KeyValue| {
-            let below = self.below(key);
-            let name = below.strip_prefix(b"config.d/")?;
-            let is_marker = key.value.is_empty() && (name.is_empty() || name.ends_with(b"/"));
-            (!is_marker).then(|| WantedFile {
-                key: plain_key(&key.key),
-                name: name.to_vec(),
-                content: key.value.clone(),
-                rewrite: rewrite(&STANDARD.encode(below), key.mod_revision),
-            })
+    /// The names and contents of the files.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let name = |key| Some((file_name(&self.keys_of, key)?, key.value.as_slice()));
+        self.keys.iter().filter_map(name)
+    }
+
+    /// The files, each to be rewritten where `rewrite` says so. The keys keep no contents: those are here once.
+    pub(crate) fn take_files(&mut self, rewrite: impl Fn(&str, i64) -> bool) -> Vec<WantedFile> {
+        let Self { keys_of, keys, .. } = self;
+        let file = |key: &mut KeyValue| {
+            let name = file_name(keys_of, key)?.to_vec();
+            let rewrite = rewrite(&STANDARD.encode(below(keys_of, key)), key.mod_revision);
+            let content = std::mem::take(&mut key.value);
+            Some(WantedFile { key: plain_key(&key.key), name, content, rewrite })
         };
-        self.keys.iter().filter_map(file).collect()
+        keys.iter_mut().filter_map(file).collect()
     }
 
     /// Identifies the keys of the project with their revisions: as long as it is the same, nothing changed.
@@ -128,6 +135,7 @@ impl EtcdProject {
                 policy,
                 kept: without_callback(&given),
                 callback,
+                report_url: None,
                 policy_revision: 0,
             });
         }
@@ -138,7 +146,8 @@ impl EtcdProject {
         let has_callback = !policy.callback.is_empty();
         let callback = if has_callback { self.place(&options.etcd, None) } else { "".into() };
         let policy_revision = config.mod_revision;
-        Ok(ProjectPolicy { policy, kept: without_callback(&given), callback, policy_revision })
+        let report_url = Some(ReportUrl { revision: policy_revision, url: policy.callback.clone() });
+        Ok(ProjectPolicy { policy, kept: without_callback(&given), callback, report_url, policy_revision })
     }
 
     /// Where the URL for reports is in etcd.
@@ -152,14 +161,17 @@ impl EtcdProject {
     }
 
     /// Where the last good URL for reports is.
-    pub(crate) fn last_callback(&self, source: &LedgerSource, etcd: &str) -> Value {
-        if source.has_callback { self.place(etcd, Some(source.policy_revision)) } else { "".into() }
+    pub(crate) fn last_callback(&self, source: &LedgerSource, kept: Option<&ReportUrl>, etcd: &str) -> Value {
+        let has_one = kept.map_or(source.has_callback, |kept| !kept.url.is_empty());
+        let revision = kept.map_or(source.policy_revision, |kept| kept.revision);
+        if has_one { self.place(etcd, Some(revision)) } else { "".into() }
     }
 
     /// The policy of the last publication.
     pub(crate) fn last_policy(
         &self,
         source: &LedgerSource,
+        callback: Value,
         options: &PublishOptions,
     ) -> Option<ProjectPolicy> {
         let kept = source.policy.clone()?;
@@ -168,8 +180,8 @@ impl EtcdProject {
             PolicySource::Etcd => PolicyKeys::AnyCase,
         };
         let policy = PublishPolicy::read(&kept, keys).ok()?;
-        let callback = self.last_callback(source, &options.etcd);
-        Some(ProjectPolicy { policy, kept, callback, policy_revision: source.policy_revision })
+        let policy_revision = source.policy_revision;
+        Some(ProjectPolicy { policy, kept, callback, report_url: None, policy_revision })
     }
 
     /// What is kept once this is published.
@@ -222,11 +234,24 @@ impl LedgerSource {
     }
 }
 
+/// What of a key is below the project's own.
+fn below<'a>(project: &ProjectKeys, key: &'a KeyValue) -> &'a [u8] {
+    key.key.get(project.start().len()..).unwrap_or_default()
+}
+
+/// The name of the file that a key is. Markers of folders are none.
+fn file_name<'a>(project: &ProjectKeys, key: &'a KeyValue) -> Option<&'a [u8]> {
+    let name = below(project, key).strip_prefix(b"config.d/")?;
+    let is_marker = key.value.is_empty() && (name.is_empty() || name.ends_with(b"/"));
+    (!is_marker).then_some(name)
+}
+
 /// A key in reports: as it is where it is plain text, else escaped.
 fn plain_key(key: &[u8]) -> String {
     match std::str::from_utf8(key) {
         Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
-        _ => shown_key(key).trim_matches('"').to_owned(),
+        Ok(text) => text.escape_debug().to_string(),
+        Err(_) => key.escape_ascii().to_string(),
     }
 }
 
@@ -242,21 +267,29 @@ impl PolicyTemplates {
     /// # Errors
     /// What is wrong with one of the templates.
     pub(crate) fn compile(policies: &BTreeMap<String, Params>) -> Result<Self, ComponentError> {
-        let (mut compiler, mut problems) = (Compiler::default(), Vec::new());
-        let mut compile = |written: &Params| PolicyTemplate {
-            compiled: compiler.compile(written, For::Job, &|_| false, &mut problems),
-            written: written.clone(),
+        let (mut compiler, mut wrong) = (Compiler::default(), None);
+        let mut compile = |project: &String, written: &Params| {
+            let mut problems = Vec::new();
+            let marked = mark_stage(written);
+            let compiled = compiler.compile(&marked, For::Job, &|_| false, &mut problems);
+            if let Some(problem) = problems.into_iter().next() {
+                wrong.get_or_insert((project.clone(), problem));
+            }
+            PolicyTemplate { compiled, written: written.clone() }
         };
-        let compiled = policies.iter().map(|(project, written)| (project.clone(), compile(written)));
-        let compiled = compiled.collect();
+        let compiled =
+            policies.iter().map(|(project, written)| (project.clone(), compile(project, written))).collect();
         compiler.finish();
-        match problems.into_iter().next() {
-            Some(problem) => Err(ComponentError::of_option("policy", problem.message)),
+        match wrong {
+            Some((project, problem)) => {
+                let path = Path::top().key(&project).join(&problem.path);
+                Err(ComponentError::of_part("policy", Problem { path, ..problem }))
+            }
             None => Ok(Self(compiled)),
         }
     }
 
-    fn render(&self, project: &str, job: &Job) -> Result<Option<Params>, RenderError> {
+    pub(crate) fn render(&self, project: &str, job: &Job) -> Result<Option<Params>, RenderError> {
         let Some(policy) = self.0.get(project).or_else(|| self.0.get(ALL_OTHERS)) else { return Ok(None) };
         let Some(compiled) = &policy.compiled else { return Ok(Some(policy.written.clone())) };
         let text = |name: &str| Value::String(name.to_owned());
@@ -269,9 +302,74 @@ impl PolicyTemplates {
             ("selector", text(&job.selector)),
             ("task", text(&job.task)),
             ("executor", text(&job.executor)),
+            ("chain_depth", job.chain_depth.into()),
+            ("attempt", job.attempt.into()),
         ];
         let params: [(&'static str, &Arc<Params>); 2] =
             [("trigger_param", job.trigger_param.params()), ("select_param", &job.select_param)];
-        compiled.render(&Scope::new(&plain, &params)).map(Some)
+        compiled.render(&Scope::new(&plain, &params)).map(|filled| Some(unmark_stage(filled)))
+    }
+}
+
+/// `{{ stage }}` in the command that checks is not a variable of the job: it is filled in when the command runs.
+fn mark_stage(written: &Params) -> Params {
+    of_check(written.clone(), |command| with_stage(command, STAGE_MARK))
+}
+
+fn unmark_stage(filled: Params) -> Params {
+    of_check(filled, |command| command.replace(STAGE_MARK, "{{ stage }}"))
+}
+
+fn of_check(mut policy: Params, change: impl Fn(&str) -> String) -> Params {
+    if let Some(Value::String(command)) = policy.get_mut("checkCmd") {
+        *command = change(command);
+    }
+    policy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compile(policy: &Value) -> Result<PolicyTemplates, ComponentError> {
+        let policy = policy.as_object().cloned().unwrap_or_default();
+        PolicyTemplates::compile(&BTreeMap::from([(ALL_OTHERS.to_owned(), policy)]))
+    }
+
+    fn job() -> Job {
+        Job { attempt: 2, ..herald_core::conformance::job("j") }
+    }
+
+    #[test]
+    fn the_command_that_checks_may_name_the_stage() {
+        for (command, filled) in [
+            ("nginx -t -p {{ stage }}", "nginx -t -p {{ stage }}"),
+            (
+                "{{stage}}/{{ router }}-{{ attempt }}-{{ chain_depth }} {{  stage }}",
+                "{{ stage }}/r-2-0 {{ stage }}",
+            ),
+        ] {
+            for other in ["/p", "/p/{{ task }}"] {
+                let templates = compile(&json!({"deployPath": other, "checkCmd": command})).unwrap();
+                let given = templates.render("p", &job()).unwrap().unwrap();
+                let stage = with_stage(given["checkCmd"].as_str().unwrap(), "S");
+                assert_eq!(stage, with_stage(filled, "S"), "{command} {other}");
+            }
+        }
+    }
+
+    #[test]
+    fn errors_of_templates_are_at_their_key() {
+        for (policy, path) in [
+            (
+                json!({"deployPath": "/p", "afterCmd": "x {{ stage }}"}),
+                "*.afterCmd: unknown variable `stage`",
+            ),
+            (json!({"deployPath": "/p", "checkCmd": "x {{ stag }}"}), "*.checkCmd: unknown variable `stag`"),
+            (json!({"files": {"a": {"owner": "{{ x }}"}}}), "*.files.a.owner: unknown variable `x`"),
+        ] {
+            let error = compile(&policy).err().unwrap();
+            assert_eq!(error.to_string(), format!("policy: {path}"));
+        }
     }
 }

@@ -14,6 +14,7 @@ use crate::connections::{EtcdConnection, EtcdConnections};
 use crate::options::PublishOptions;
 use crate::project::PolicyTemplates;
 use crate::publication::ledgers::PublicationLedgers;
+use crate::publication::turn::ContentTurns;
 
 /// What publishes the projects of one etcd.
 pub struct Publisher {
@@ -21,6 +22,7 @@ pub struct Publisher {
     pub(crate) connection: EtcdConnection,
     pub(crate) templates: PolicyTemplates,
     pub(crate) ledgers: PublicationLedgers,
+    pub(crate) turns: ContentTurns,
     pub(crate) clock: Arc<dyn Clock>,
     /// Compares what was published with the disk.
     watch: Mutex<Option<JoinHandle<()>>>,
@@ -42,12 +44,15 @@ impl Publisher {
         let connection = EtcdConnections::named(context, &options.etcd)?;
         let templates = PolicyTemplates::compile(&options.policy)?;
         // Ledgers of one etcd are together, whatever the executor is called.
-        let ledgers = PublicationLedgers::new(state.join("published").join(folder_of(&options.etcd)));
+        let path = state.join("published").join(folder_of(&options.etcd));
+        let _ = connection.ledgers.set(path.clone());
+        let ledgers = PublicationLedgers::new(path);
         Ok(Arc::new_cyclic(|own| Self {
             options,
             connection,
             templates,
             ledgers,
+            turns: ContentTurns::default(),
             clock: Arc::new(SystemClock),
             watch: Mutex::default(),
             own: own.clone(),

@@ -1,13 +1,18 @@
 //! Texts that are in etcd and that events only name, such as the URL for reports in the policy of a project:
-//! `{etcd: NAME, key: KEY, field: FIELD, revision: N}`.
+//! `{etcd: NAME, key: KEY, field: FIELD, revision: N}`. Where etcd does not have that URL any more, it is the last good
+//! one, which the ledger of the project keeps.
 
 use async_trait::async_trait;
 use herald_core::param::Params;
 use herald_core::secret_place::{SecretPlaceError, SecretReader};
 use herald_etcd::EtcdError;
+use herald_publish::{CALLBACK, LedgerFolder};
 use serde_json::Value;
 
-use crate::connections::EtcdConnections;
+use crate::connections::{EtcdConnection, EtcdConnections};
+use crate::publication::ledgers::blocking;
+use crate::publication::note::ProjectNote;
+use crate::report_url::ReportUrl;
 
 /// Reads a key, or a field of the JSON object in it.
 #[derive(PartialEq)]
@@ -16,26 +21,69 @@ pub struct EtcdTextReader(pub EtcdConnections);
 #[async_trait]
 impl SecretReader for EtcdTextReader {
     async fn read(&self, place: &Params) -> Result<String, SecretPlaceError> {
-        let text = |name: &str| place.get(name).and_then(Value::as_str);
-        let (name, key) = (text("etcd").unwrap_or_default(), text("key").unwrap_or_default());
+        let name = text(place, "etcd").unwrap_or_default();
         let connection = self.0.iter().find(|connection| connection.client.name() == name);
         let connection = connection
             .ok_or_else(|| SecretPlaceError(format!("there is no etcd \"{name}\" under `etcd`")))?;
         let revision = place.get("revision").and_then(Value::as_i64);
-        let read = match connection.client.get(key.as_bytes(), revision).await {
-            // Too old to be read: what is there now is the next best.
-            Err(EtcdError::Compacted { .. }) => connection.client.get(key.as_bytes(), None).await,
-            read => read,
+        // What was kept of that very revision needs no etcd, which may be away or of another history.
+        if revision.is_some()
+            && let Some(kept) = kept(connection, place).await.filter(|kept| Some(kept.revision) == revision)
+        {
+            return Ok(kept.url);
+        }
+        let missing = match in_etcd(connection, place, revision).await {
+            Ok(Ok(found)) => return Ok(found),
+            Ok(Err(missing)) => missing,
+            // It can be read later, and may have changed until then.
+            Err(error) if revision.is_none() => return Err(SecretPlaceError(error.to_string())),
+            Err(error) => SecretPlaceError(error.to_string()),
         };
-        let missing = || SecretPlaceError(format!("the key \"{key}\" is missing in etcd {name}"));
-        let found = read.map_err(|error| SecretPlaceError(error.to_string()))?.ok_or_else(missing)?;
-        field(&found.value, text("field")).ok_or_else(|| {
-            SecretPlaceError(format!(
-                "the key \"{key}\" has no text under `{}`",
-                text("field").unwrap_or_default()
-            ))
-        })
+        kept(connection, place).await.map(|kept| kept.url).ok_or(missing)
     }
+}
+
+fn text<'a>(place: &'a Params, name: &str) -> Option<&'a str> {
+    place.get(name).and_then(Value::as_str)
+}
+
+/// What etcd has; or that it has nothing there.
+async fn in_etcd(
+    connection: &EtcdConnection,
+    place: &Params,
+    revision: Option<i64>,
+) -> Result<Result<String, SecretPlaceError>, EtcdError> {
+    let (client, key) = (&connection.client, text(place, "key").unwrap_or_default());
+    let found = match client.get(key.as_bytes(), revision).await {
+        // Too old to be read: what is there now is the next best.
+        Err(EtcdError::Compacted { .. }) => client.get(key.as_bytes(), None).await?,
+        read => read?,
+    };
+    let Some(found) = found else {
+        let missing = format!("the key \"{key}\" is missing in etcd {}", client.name());
+        return Ok(Err(SecretPlaceError(missing)));
+    };
+    Ok(field(&found.value, text(place, "field")).ok_or_else(|| {
+        let name = text(place, "field").unwrap_or_default();
+        SecretPlaceError(format!("the key \"{key}\" has no text under `{name}`"))
+    }))
+}
+
+/// The URL for reports that the ledger of this place's project keeps, where it is such a place.
+async fn kept(connection: &EtcdConnection, place: &Params) -> Option<ReportUrl> {
+    let project = text(place, "key")?.strip_suffix("/config")?.to_owned();
+    let path = connection.ledgers.get().filter(|_| text(place, "field") == Some(CALLBACK))?.clone();
+    let read = blocking(move || match path.exists() {
+        true => {
+            LedgerFolder::open(&path)?.project(&project).map(|ledger| ProjectNote::of(&ledger).report_url)
+        }
+        false => Ok(None),
+    });
+    let kept = read.await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the last URL for reports of a project cannot be read");
+        None
+    });
+    kept.filter(|kept| !kept.url.is_empty())
 }
 
 /// The value as text, or the text of this field of it. Names of fields count without regard to case.

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::options::DriftOption;
 use crate::project::{EtcdProject, LedgerSource, NoPolicy};
+use crate::publication::hold::{KnownProject, held, no_policy};
 use crate::publication::ledgers::blocking;
 use crate::publication::note::ProjectNote;
 use crate::publication::result::StepFailure;
@@ -43,6 +44,8 @@ pub struct PublishedProject {
 pub struct PublicationPreview {
     /// The files.
     pub files: Vec<FileDifference>,
+    /// Why the project keeps its files all the same, and what ends that.
+    pub held: Option<String>,
 }
 
 /// A file that would change.
@@ -85,8 +88,12 @@ impl Publisher {
         if !self.ledgers.exist().await {
             return Ok(Vec::new());
         }
-        let shown = |ledger: &ProjectLedger| {
-            let note = ProjectNote::of(ledger);
+        let noted = |ledger: ProjectLedger| {
+            let (note, files) = (ProjectNote::of(&ledger), ledger.data().files.len());
+            let is_gone = note.gone && files == 0;
+            (!note.project.is_empty() && !is_gone).then_some((note, files))
+        };
+        let shown = |(note, files): (ProjectNote, usize)| {
             let keys = note.keys();
             let standing = self.connection.standings.of(&keys);
             let is_running = standing.is_some_and(|standing| standing.state == ProjectState::Publishing);
@@ -94,18 +101,12 @@ impl Publisher {
                 keys,
                 state: if is_running { ProjectState::Publishing } else { note.state },
                 revision: note.revision,
-                files: ledger.data().files.len(),
+                files,
                 error: note.error,
                 published_at: note.published_at,
             }
         };
-        let ledgers = self.ledgers.all().await?;
-        let is_there = |ledger: &&ProjectLedger| {
-            let note = ProjectNote::of(ledger);
-            let is_gone = note.gone && ledger.data().files.is_empty();
-            !note.project.is_empty() && !is_gone
-        };
-        Ok(ledgers.iter().filter(is_there).map(shown).collect())
+        Ok(self.ledgers.each(noted).await?.into_iter().map(shown).collect())
     }
 
     /// What a publication would change now. Nothing is written.
@@ -118,7 +119,7 @@ impl Publisher {
         keys: &ProjectKeys,
         mask: &Mask,
     ) -> Result<PublicationPreview, PreviewError> {
-        let project = EtcdProject::read(&self.connection.client, keys, self.options.max_total).await?;
+        let mut project = EtcdProject::read(&self.connection.client, keys, self.options.max_total).await?;
         let (opened, id) = (self.ledgers.open().await?, id(keys));
         let folder = opened.folder.clone();
         let ledger = blocking(move || folder.project(&id)).await?;
@@ -126,11 +127,14 @@ impl Publisher {
         let policy = match project.policy(&self.options, &self.templates, job) {
             Ok(policy) => policy,
             Err(NoPolicy::Missing) => project
-                .last_policy(&source, &self.options)
+                .last_policy(&source, Value::Null, &self.options)
                 .filter(|_| project.is_empty())
-                .ok_or_else(|| PreviewError::Policy("the project has no policy".to_owned()))?,
+                .ok_or_else(|| PreviewError::Policy(no_policy(keys, &self.options)))?,
             Err(NoPolicy::Invalid(error)) => return Err(PreviewError::Policy(error)),
         };
+        let note = &ProjectNote::of(&ledger);
+        let known = KnownProject { note, ledger: &ledger, project: &project, source: &source };
+        let held = self.hold(job, known).await?.map(|why| held(keys, &why));
         let (options, read) = (self.options.clone(), policy.policy.clone());
         let made = tokio::task::spawn_blocking(move || target(&options, &read)).await;
         let target = made.map_err(|error| PreviewError::Policy(error.to_string()))??;
@@ -138,7 +142,7 @@ impl Publisher {
             publication: "preview".to_owned(),
             time: String::new(),
             backup_time: String::new(),
-            wanted: project.files(|_, _| false),
+            wanted: project.take_files(|_, _| false),
             target,
             leaves_drift: false,
             source: Value::Null,
@@ -156,7 +160,18 @@ impl Publisher {
             action: action(change.kind),
             file: change.name,
         };
-        Ok(PublicationPreview { files: differences.await?.into_iter().map(difference).collect() })
+        let files = differences.await?.into_iter().map(difference).collect();
+        Ok(PublicationPreview { files, held })
+    }
+
+    /// The id of the publication of this project that can be restored and that this names: its id, a part of it that no
+    /// other one has, or `last`.
+    ///
+    /// # Errors
+    /// There is none, there are several, or the ledger cannot be read.
+    pub async fn kept(&self, keys: &ProjectKeys, publication: &str) -> Result<String, PublishError> {
+        let (opened, id, publication) = (self.ledgers.open().await?, id(keys), publication.to_owned());
+        blocking(move || opened.folder.project(&id)?.kept(&publication).map(str::to_owned)).await
     }
 
     /// Notes how every project is that was published, for the trigger; to be called before triggers start.
@@ -180,9 +195,9 @@ impl Publisher {
         if self.options.drift == DriftOption::Ignore || !self.ledgers.exist().await {
             return;
         }
-        let Ok(ledgers) = self.ledgers.all().await else { return };
-        for ledger in ledgers {
-            let note = ProjectNote::of(&ledger);
+        let noted = |ledger: ProjectLedger| Some(ProjectNote::of(&ledger));
+        let Ok(notes) = self.ledgers.each(noted).await else { return };
+        for note in notes {
             if matches!(note.state, ProjectState::InSync | ProjectState::Drifted)
                 && let Some(_lock) = self.ledgers.try_lock(&id(&note.keys()))
             {

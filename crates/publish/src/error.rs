@@ -15,7 +15,7 @@ pub enum PublishError {
     #[error("{}", rejected(.0))]
     Names(Vec<RejectedKey>),
     /// Two keys for one place.
-    #[error("the keys {first:?} and {second:?} {why}; rename one of them")]
+    #[error("the keys {} and {} {why}; rename one of them", quoted(first), quoted(second))]
     Clash {
         /// The key that was seen first.
         first: String,
@@ -25,7 +25,7 @@ pub enum PublishError {
         why: &'static str,
     },
     /// Another project publishes this file.
-    #[error("{path:?} (key {key:?}) belongs to {owner}; publish it elsewhere, or remove it there")]
+    #[error("{path:?} (key {}) belongs to {owner}; publish it elsewhere, or remove it there", quoted(key))]
     Claimed {
         /// The file.
         path: PathBuf,
@@ -91,6 +91,14 @@ pub enum PublishError {
     /// Contents of an earlier publication are not kept any more.
     #[error("{0}")]
     NotKept(String),
+    /// Several publications are meant by a part of an id.
+    #[error("several publications have {part:?} in their ids")]
+    SeveralKept {
+        /// The part.
+        part: String,
+        /// The whole ids, the newest first.
+        ids: Vec<String>,
+    },
     /// A step failed, and undoing it failed as well.
     #[error("{error}; undoing it failed too: {undo}")]
     NotUndone {
@@ -113,11 +121,24 @@ pub struct RejectedKey {
 /// How many keys an error lists.
 const LISTED: usize = 5;
 
+/// The longest key that is shown whole, in characters.
+const LONGEST_KEY: usize = 200;
+
+/// A key as the caller shows it, for people. Its backslashes are those of the caller, who escapes what is not text.
+pub(crate) fn quoted(key: &str) -> String {
+    let escaped = |c: char| if c == '\\' { "\\".to_owned() } else { c.escape_debug().to_string() };
+    let shown: String = key.chars().take(LONGEST_KEY).map(escaped).collect();
+    match key.chars().nth(LONGEST_KEY) {
+        Some(_) => format!("\"{shown}…\" ({} bytes)", key.len()),
+        None => format!("\"{shown}\""),
+    }
+}
+
 fn rejected(keys: &[RejectedKey]) -> String {
     let listed: Vec<String> = keys
         .iter()
         .take(LISTED)
-        .map(|rejected| format!("key {:?} {}", rejected.key, rejected.problem))
+        .map(|rejected| format!("key {} {}", quoted(&rejected.key), rejected.problem))
         .collect();
     let more = keys.len().saturating_sub(LISTED);
     if more == 0 { listed.join("; ") } else { format!("{}; and {more} more", listed.join("; ")) }
@@ -146,5 +167,23 @@ impl PublishError {
 impl From<NameClash> for PublishError {
     fn from(clash: NameClash) -> Self {
         Self::Clash { first: clash.first, second: clash.second, why: clash.why }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_escaped_once() {
+        let long = "x".repeat(300);
+        for (key, shown) in [
+            ("/w/a", "\"/w/a\"".to_owned()),
+            ("/w/\\xff", "\"/w/\\xff\"".to_owned()),
+            ("a\"b\u{202e}", "\"a\\\"b\\u{202e}\"".to_owned()),
+            (&long, format!("\"{}…\" (300 bytes)", "x".repeat(200))),
+        ] {
+            assert_eq!(quoted(key), shown);
+        }
     }
 }

@@ -1,12 +1,13 @@
 //! The report of a publication, in the form that receivers of the program watcher's callbacks know.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::digest::md5_of_list;
 use crate::plan::{ChangeKind, PlannedChange};
 
 /// How a command of a policy ended.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CommandReport {
     /// Whether it ended with exit code 0, or there is none.
     pub success: bool,

@@ -8,6 +8,7 @@
 mod connections;
 mod monitor;
 mod node_name;
+mod plain_list;
 mod put;
 mod receive;
 mod via;
@@ -16,6 +17,7 @@ mod workers;
 pub use connections::{QueueConnection, QueueConnections};
 pub use monitor::{QueueMonitor, UnfitQueue, begin};
 pub use node_name::{QueueNode, node_name};
+pub use plain_list::unsigned_messages;
 pub use put::QueuePutter;
 pub use receive::QueueReceiver;
 pub use via::ThroughQueue;

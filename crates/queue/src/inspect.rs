@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::message::{MessageEnd, QueueMessage, RejectedMessage};
 
 /// Whether a queue can be used now.
@@ -35,6 +37,10 @@ pub struct Fitness {
     pub maxmemory_policy: Option<String>,
     /// How many replicas are connected.
     pub replicas: Option<u64>,
+    /// Differs for each start of each server; empty where it is unknown.
+    pub run_id: String,
+    /// Whether it is one of a cluster.
+    pub is_cluster: bool,
     /// What follows from it, errors first.
     pub findings: Vec<FitnessFinding>,
 }
@@ -139,10 +145,32 @@ pub struct TopicStatus {
     pub finished: u64,
     /// Dead letters.
     pub dead: u64,
-    /// Whether it is paused.
-    pub paused: bool,
+    /// Its pause; none where it is not paused.
+    pub pause: Option<TopicPause>,
     /// Nodes that read it, seen within the last days.
     pub nodes: Vec<NodeView>,
+}
+
+/// The pause of a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicPause {
+    /// Since when, in milliseconds since 1970 by the clock of Redis; none where Redis does not know it.
+    pub since: Option<i64>,
+    /// Who paused it, and why; none where that is not signed as it must be.
+    pub by: Option<PausedBy>,
+}
+
+/// Who paused a topic, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PausedBy {
+    /// The name of the person or of the account.
+    pub user: Option<String>,
+    /// The way it came.
+    pub via: String,
+    /// The network address it came from.
+    pub address: Option<String>,
+    /// Why, in the person's own words.
+    pub reason: Option<String>,
 }
 
 /// A node that reads a topic.

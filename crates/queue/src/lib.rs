@@ -9,6 +9,7 @@
 
 mod backoff;
 mod error;
+mod hold_answer;
 mod inspect;
 mod invalid;
 mod message;
@@ -21,9 +22,10 @@ mod withdrawal;
 mod worker;
 
 pub use error::QueueError;
+pub use hold_answer::HoldAnswer;
 pub use inspect::{
     DeadLetter, Fitness, FitnessFinding, ForgottenNode, KnownMessage, MessageState, MessageView, NodeView,
-    QueueStatus, TopicStatus,
+    PausedBy, QueueStatus, TopicPause, TopicStatus,
 };
 pub use invalid::InvalidQueueSettings;
 pub use message::{
@@ -32,8 +34,8 @@ pub use message::{
 pub use origin::{OriginError, PlaceInLine, PutPolicy, QueueOrigin, WhenOffline};
 pub use pieces::{FilePieces, PieceName, RunnerReport};
 pub use queue::{
-    ConsumeMode, ConsumerSettings, Delivery, DeliveryToken, HoldAnswer, ListItem, PutAnswer, Queue,
-    QueueConsumer, QueueGap, QueueResult, Received, ResultReader, ResultReceipt, StartedBy,
+    ConsumeMode, ConsumerSettings, Delivery, DeliveryToken, ListItem, PutAnswer, Queue, QueueConsumer,
+    QueueGap, QueueResult, Received, ResultReader, ResultReceipt, StartedBy,
 };
 pub use redis::RedisQueue;
 pub use settings::{Durability, QueueAddress, QueueSettings};

@@ -9,8 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::error::QueueError;
+use crate::hold_answer::HoldAnswer;
 use crate::inspect::{
-    DeadLetter, Fitness, ForgottenNode, KnownMessage, MessageView, QueueStatus, TopicStatus,
+    DeadLetter, Fitness, ForgottenNode, KnownMessage, MessageView, PausedBy, QueueStatus, TopicStatus,
 };
 use crate::invalid::InvalidQueueSettings;
 use crate::message::{DeadReason, MessageEnd, NewEnd, NewMessage, QueueMessage};
@@ -116,12 +117,12 @@ pub trait Queue: Send + Sync {
     /// The queue cannot be asked, or the dead letter is not signed as it must be.
     async fn requeue_dead(&self, letter: &DeadLetter) -> Result<bool, QueueError>;
 
-    /// Whether workers get messages of the topic; what they have already, they finish. Holds for all workers, until
-    /// it is set again or Redis is emptied.
+    /// Whether workers get messages of the topic: none while it is paused by somebody; what they have already, they
+    /// finish. Holds for all workers, until it is set again or Redis is emptied.
     ///
     /// # Errors
     /// The queue cannot be asked.
-    async fn set_paused(&self, topic: &str, paused: bool) -> Result<(), QueueError>;
+    async fn set_paused(&self, topic: &str, by: Option<&PausedBy>) -> Result<(), QueueError>;
 
     /// Removes what is kept for a node that does not come back: its place in topics with `mode: every`, its
     /// messages in others, its results. Not for a node that is running.
@@ -160,6 +161,13 @@ pub trait Queue: Send + Sync {
     /// # Errors
     /// The queue cannot be asked.
     async fn list_take(&self, key: &str, consumer: &str, places: usize) -> Result<Vec<ListItem>, QueueError>;
+
+    /// Keeps an item that was taken, and that nobody understands, among the dead letters of the topic of this name. It
+    /// is to be removed then.
+    ///
+    /// # Errors
+    /// The queue cannot be asked. Repeating the call can keep it twice.
+    async fn list_bury(&self, key: &str, item: &ListItem, reason: &DeadReason) -> Result<(), QueueError>;
 
     /// Removes an item that was taken, when it is recorded elsewhere.
     ///
@@ -287,28 +295,6 @@ pub enum Received {
     Gap(QueueGap),
 }
 
-/// The answer to a statement about a message that a worker has, or had.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HoldAnswer {
-    /// The worker has it; the statement was recorded.
-    Done,
-    /// The worker lost it: it must stop what it runs. Nothing was recorded.
-    Lost {
-        /// The node that has it now; none where nobody has it, or where it ended.
-        owner: Option<String>,
-    },
-    /// The queue does not know the message any more (it was emptied). The origin puts it again if it misses it.
-    Gone,
-}
-
-impl HoldAnswer {
-    /// Whether the statement was recorded.
-    #[must_use]
-    pub fn is_done(&self) -> bool {
-        *self == Self::Done
-    }
-}
-
 /// A worker: receives messages and reports about them.
 #[async_trait]
 pub trait QueueConsumer: Send + Sync {
@@ -318,6 +304,14 @@ pub trait QueueConsumer: Send + Sync {
     /// # Errors
     /// The queue cannot be asked; the call waited a moment, so a loop around it does not spin.
     async fn receive(&self, places: usize) -> Result<Vec<Received>, QueueError>;
+
+    /// For a worker without a free place, every half second: a server that took over is informed of what it has.
+    /// Returns messages that were started elsewhere and whose lease has ended: their ends are to be reported, and they
+    /// do not run again, so that nobody waits for a place to hear of it.
+    ///
+    /// # Errors
+    /// The queue cannot be asked.
+    async fn look(&self) -> Result<Vec<Received>, QueueError>;
 
     /// Records that the message starts now. Start it only after [`HoldAnswer::Done`].
     ///

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use herald_core::context::Context;
 use herald_core::problem::near_miss;
-use herald_core::spec::{CheckError, OptionKind, OptionSpec, Options};
+use herald_core::spec::{CheckError, OptionKind, OptionSpec, Options, PathUse};
 use herald_core::trigger::ComponentError;
 use herald_core::unit::{self, UnitError};
 use herald_queue_jobs::{QueueConnection, QueueConnections};
@@ -50,8 +50,10 @@ pub fn specs() -> Vec<OptionSpec> {
             "Result files are stored here as `<job_id>/<name>/<filename>`, those of `nodes` and `tags` as \
              `<job_id>/<node>/<name>/<filename>`: the files that a job names in the JSON object on its standard output, \
              as `file: {NAME: PATH}`. While a job on several nodes runs, also which of them got it. Default: `$STATE_DIRECTORY/data`, else \
-             `/var/lib/heraldd/data` for root, else `$XDG_STATE_HOME/heraldd/data` (`~/.local/state`).",
-        ),
+             `/var/lib/heraldd/data` for root, else `$XDG_STATE_HOME/heraldd/data` (`~/.local/state`). Nothing removes them: a job \
+             of your own has to, such as `find /var/lib/heraldd/data -mindepth 1 -mtime +90 -delete`.",
+        )
+        .used_as(PathUse::Folder),
         OptionSpec::new(
             "timeout",
             OptionKind::Duration,

@@ -15,11 +15,10 @@ use serde_json::json;
 
 use crate::check::{AcceptedRequest, RequestCheck, SenderCheck};
 use crate::head::RememberedKey;
-use crate::rejection::RejectedRequest;
+use crate::rejection::{RejectedRequest, RejectionLog};
 use crate::result::EventResult;
 use crate::submission::{EventSubmission, EventSubmissions};
 use crate::web::{Respond, Web};
-use herald_net::repeated_log::RepeatedLog;
 use herald_net::serve::{JsonReply, ListenerArrivals, Peer, error_reply, json_reply};
 use herald_webhook::delivery::RequestKey;
 
@@ -44,8 +43,8 @@ pub struct Answers {
     pub arrivals: ListenerArrivals,
     /// The requests of the listener that are becoming events.
     pub submissions: EventSubmissions,
-    /// Of requests whose sender is not known.
-    pub rejections: RepeatedLog,
+    /// The log of requests that create no event.
+    pub rejections: RejectionLog,
     /// Names the trigger where requests wait for its jobs.
     pub waits_for: Arc<str>,
 }
@@ -89,7 +88,7 @@ impl Answers {
         let accepted = self.check.accept(request, peer, captures, &**clock, SenderCheck::Required).await;
         let accepted = match accepted {
             Ok(accepted) => accepted,
-            Err(rejection) => return self.rejected(&rejection),
+            Err(rejection) => return self.rejected(&rejection, peer),
         };
         let reply = match &self.check.web {
             None => self.activate(accepted).await,
@@ -98,15 +97,26 @@ impl Answers {
         reply.unwrap_or_else(|refused| refused_reply(&refused))
     }
 
-    fn rejected(&self, rejection: &RejectedRequest) -> JsonReply {
-        if let RejectedRequest::Denied { denied, client, .. } = rejection {
-            self.activator.rejected();
-            let (trigger, why, client) = (self.activator.name(), denied.to_string(), *client);
-            self.rejections.write(move |others| {
-                let others = (others > 0).then_some(others);
-                tracing::warn!(trigger = &*trigger, %client, others, "request rejected: {why}");
-            });
-        }
+    fn rejected(&self, rejection: &RejectedRequest, peer: &Peer) -> JsonReply {
+        let client = match rejection {
+            RejectedRequest::Ping(_) => return rejection.reply(),
+            RejectedRequest::Denied { client, .. } => {
+                self.activator.rejected();
+                Some(*client)
+            }
+            _ => peer.address.map(|address| address.ip()),
+        };
+        let (trigger, status, why) = (self.activator.name(), rejection.status(), rejection.why());
+        self.rejections.write(status, move |others| {
+            let client = client.map(tracing::field::display);
+            tracing::warn!(
+                trigger = &*trigger,
+                status = status.as_u16(),
+                client,
+                others,
+                "request rejected: {why}"
+            );
+        });
         rejection.reply()
     }
 

@@ -17,7 +17,7 @@ pub use answer::Answers;
 pub use check::{AcceptedRequest, RequestBody, RequestCheck, SenderCheck};
 pub use fixed::{Fixed, Words};
 pub use head::RememberedKey;
-pub use rejection::RejectedRequest;
+pub use rejection::{RejectedRequest, RejectionLog};
 pub use share::{HttpListener, Mounted, Mounts, hold, mount};
 pub use submission::EventSubmissions;
 pub use web::{Respond, Web};

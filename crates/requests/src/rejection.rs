@@ -1,12 +1,15 @@
 //! Why a request creates no event, and the response to it.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
+use herald_net::repeated_log::RepeatedLog;
 use herald_net::serve::{self, HostError, JsonReply, error_reply, json_reply};
 use herald_webhook::auth::AuthError;
 use herald_webhook::body::UnusableBody;
@@ -142,5 +145,40 @@ impl RejectedRequest {
             _ => {}
         }
         reply
+    }
+}
+
+/// The log lines of rejected requests: of each status one a second, with how many others there were.
+#[derive(Debug, Clone, Default)]
+pub struct RejectionLog(Arc<Mutex<BTreeMap<u16, RepeatedLog>>>);
+
+impl RejectionLog {
+    /// Writes this line, now or at the end of the second; it is given how many others with this status came.
+    ///
+    /// Call it inside a runtime.
+    pub fn write(&self, status: StatusCode, line: impl FnOnce(Option<u64>) + Send + 'static) {
+        // A status is one of a handful.
+        let log =
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(status.as_u16()).or_default().clone();
+        log.write(move |others| line((others > 0).then_some(others)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn each_status_has_a_line_a_second() {
+        let (log, lines) = (RejectionLog::default(), Arc::new(Mutex::new(Vec::new())));
+        for status in [404, 415, 404, 404, 415, 413] {
+            let (status, lines) = (StatusCode::from_u16(status).unwrap(), lines.clone());
+            log.write(status, move |others| lines.lock().unwrap().push((status.as_u16(), others)));
+        }
+        assert_eq!(*lines.lock().unwrap(), [(404, None), (415, None), (413, None)]);
+        tokio::time::sleep(Duration::from_millis(1001)).await;
+        let mut rest = lines.lock().unwrap()[3..].to_vec();
+        rest.sort_unstable();
+        assert_eq!(rest, [(404, Some(1)), (415, None)]);
     }
 }

@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 
 use crate::answer::Answers;
 use crate::fixed::text_reply;
+use crate::rejection::RejectionLog;
 use crate::submission::EventSubmissions;
 use herald_net::serve::{
     Handler, JsonReply, ListenAddress, ListenPlace, ListenerStay, ListenerUse, Peer, ServeOptions,
@@ -21,6 +22,9 @@ use herald_net::serve::{
 use herald_net::tls::ServerTls;
 use herald_webhook::body::BodyKind;
 use herald_webhook::path::{Pattern, clash, precedence};
+
+/// How much of a path is logged, in characters.
+const LONGEST_PATH: usize = 100;
 
 /// A listener of triggers.
 pub type HttpListener = SharedListener<Mounts>;
@@ -103,6 +107,8 @@ pub struct Mounts {
     all: RwLock<Vec<Mount>>,
     /// The requests that are becoming events.
     pub submissions: EventSubmissions,
+    /// The log of requests that no trigger is for.
+    rejections: RejectionLog,
 }
 
 struct Mount {
@@ -158,7 +164,21 @@ impl Handler for Mounts {
         match self.find(request.uri().path()) {
             Some((answers, captures)) => answers.answer(request, peer, captures).await,
             None if self.is_webhook_probe(&request) => text_reply(StatusCode::OK, "OK"),
-            None => error_reply(StatusCode::NOT_FOUND, "no trigger is for this path"),
+            None => {
+                let path: String = request.uri().path().chars().take(LONGEST_PATH).collect();
+                let client = peer.address.map(|address| address.ip());
+                self.rejections.write(StatusCode::NOT_FOUND, move |others| {
+                    let client = client.map(tracing::field::display);
+                    tracing::warn!(
+                        path,
+                        status = 404,
+                        client,
+                        others,
+                        "request rejected: no trigger is for this path"
+                    );
+                });
+                error_reply(StatusCode::NOT_FOUND, "no trigger is for this path")
+            }
         }
     }
 }

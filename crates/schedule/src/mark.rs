@@ -43,6 +43,13 @@ impl ScheduleMark {
         Self { at: now, shown: now, set_back: SignedDuration::ZERO }
     }
 
+    /// A schedule that is followed from now on: `@every` counts from its delay on.
+    #[must_use]
+    pub fn begin_with_delay(schedule: &Schedule, now: Timestamp) -> Self {
+        let delay = schedule.period().map_or(SignedDuration::ZERO, |_| schedule.delay());
+        Self { at: now.checked_add(delay).unwrap_or(now), ..Self::begin(now) }
+    }
+
     /// A schedule that an earlier process followed up to `at`. A mark that is more than one period ahead of now is not
     /// believed.
     #[must_use]
@@ -56,10 +63,11 @@ impl ScheduleMark {
         if !believed {
             return (Self::begin(now), Some(ClockChange::NotBelieved { ahead }));
         }
-        // An interval has no times that could come again.
-        let at = if schedule.period().is_some() { now } else { at };
+        // An interval has no times that could come again. It begins later by its delay.
+        let is_interval = schedule.period().is_some();
+        let at = if is_interval && ahead > schedule.delay() { now } else { at };
         let mark = Self { at, ..Self::begin(now) };
-        let waits = ahead > INEXACT && mark.at > now;
+        let waits = ahead > INEXACT && !is_interval;
         (mark, waits.then_some(ClockChange::WaitedFor { until: at }))
     }
 
@@ -159,6 +167,22 @@ mod tests {
                 (change, Some(at(next))),
                 "{line} {mark}"
             );
+        }
+    }
+
+    #[test]
+    fn the_delay_of_an_interval_is_kept() {
+        let delayed = |line: &str| schedule(line).delayed_by(SignedDuration::from_mins(20));
+        for (line, next) in [("@every 1h", "13:20:30"), ("0 * * * *", "12:20:00")] {
+            let schedule = delayed(line);
+            let mut mark = ScheduleMark::begin_with_delay(&schedule, at("12:00:30"));
+            for (now, elapsed) in [("12:00:30", 0), ("12:01:30", 1), ("12:02:30", 1)] {
+                assert_eq!(mark.read(&schedule, at(now), SignedDuration::from_mins(elapsed)), None, "{line}");
+                assert_eq!(schedule.next_after(mark.at()), Some(at(next)), "{line} at {now}");
+            }
+            // Another process goes on before the delay has passed.
+            let (resumed, change) = ScheduleMark::resume(&schedule, mark.at(), at("12:05:00"));
+            assert_eq!((word(change), schedule.next_after(resumed.at())), ("", Some(at(next))), "{line}");
         }
     }
 

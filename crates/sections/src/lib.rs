@@ -8,11 +8,12 @@ mod reference;
 mod reference_entry;
 mod reference_page;
 mod schema;
+mod script;
 mod section;
 
 pub use manual::{FILES, MANUAL, manual};
 pub use reference::overview;
-pub use reference_entry::{ReferenceEntry, UnknownName, entries_named, reference_entries};
+pub use reference_entry::{ReferenceEntry, UnknownName, entries_named, entry_names, reference_entries};
 pub use reference_page::{ReferencePage, chapters, reference_pages};
 pub use schema::schema;
 pub use section::{Invalid, NamedOptions, References, Section, SectionReader, Shape, names, resolve};

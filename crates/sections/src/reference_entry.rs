@@ -1,5 +1,6 @@
 //! The reference by name: what its pages, the manual page and the terminal show.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use herald_config::spec::plain::component;
@@ -9,6 +10,7 @@ use herald_core::registry::{ComponentTypes, Registry};
 use herald_core::spec::Description;
 use herald_core::workflow::policy;
 
+use crate::script;
 use crate::section::{Section, Shape};
 
 /// The most characters of a summary.
@@ -58,7 +60,7 @@ impl ReferenceEntry {
     }
 }
 
-/// Every section, component type and internal trigger, in the order of the reference page.
+/// Every section, component type, internal trigger and guide, in the order of the reference page.
 #[must_use]
 pub fn reference_entries(sections: &[&Section], registry: &Registry) -> Vec<ReferenceEntry> {
     let new = |kind, params, description| ReferenceEntry { kind, params, place: String::new(), description };
@@ -78,6 +80,7 @@ pub fn reference_entries(sections: &[&Section], registry: &Registry) -> Vec<Refe
     entries.extend(internal.map(|found| new("Internal trigger", "`trigger_param` holds", found)));
     entries.extend(of(&registry.selectors).map(|found| new("Selector", "`select_param` holds", found)));
     entries.extend(of(&registry.executors).map(|found| new("Executor", "`job_param` holds", found)));
+    entries.push(new("Guide", "A script gets and gives", script::description()));
     entries
 }
 
@@ -113,6 +116,13 @@ pub enum UnknownName {
     /// Nothing is like it.
     #[error("heraldd: the reference has no \"{0}\"; `heraldd reference` lists all names")]
     Other(String),
+}
+
+/// The names of these entries, each once, in order.
+#[must_use]
+pub fn entry_names(entries: &[ReferenceEntry]) -> Vec<String> {
+    let names: BTreeSet<&str> = entries.iter().map(ReferenceEntry::name).collect();
+    names.into_iter().map(str::to_owned).collect()
 }
 
 /// Every entry with this name.

@@ -15,13 +15,14 @@ pub(crate) const NOTE: &str = "<!-- Made from the descriptions of the component 
 pub(crate) const HERALD_RUNNER: &str = "herald-runner.md";
 
 /// The kinds of entries in their order, with the heading of each.
-const KINDS: [(&str, &str); 6] = [
+const KINDS: [(&str, &str); 7] = [
     ("Section", "Sections"),
     ("Policy", "Policies"),
     ("Trigger", "Triggers"),
     ("Internal trigger", "Internal triggers"),
     ("Selector", "Selectors"),
     ("Executor", "Executors"),
+    ("Guide", "Guides"),
 ];
 
 /// One page of the reference.

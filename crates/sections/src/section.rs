@@ -134,8 +134,7 @@ impl<'a> SectionReader<'a, '_> {
         if !good {
             return Err(Invalid);
         }
-        let doubts = description.doubts.map(|doubts| doubts(&options)).into_iter().flatten();
-        self.problems.extend(doubts.map(|doubt| Problem { path: at.join(&doubt.path), ..doubt }));
+        self.problems.extend(description.remarks(&options, at));
         Ok(options)
     }
 

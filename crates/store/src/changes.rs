@@ -46,6 +46,11 @@ pub enum RecordedChange {
         /// When.
         at: Timestamp,
     },
+    /// Something else is different now: somebody did something, or the configuration was reloaded.
+    State {
+        /// When.
+        at: Timestamp,
+    },
     /// So many changes were too fast for this reader and are left out.
     Missed {
         /// How many.
@@ -72,6 +77,12 @@ impl Changes {
                 let _ = self.0.send(Arc::new(change));
             }
         }
+    }
+
+    /// Announces that something is different now that is neither an event nor a job.
+    pub fn announce(&self, at: Timestamp) {
+        // Nobody may watch.
+        let _ = self.0.send(Arc::new(RecordedChange::State { at }));
     }
 
     /// What changes from now on.
@@ -188,6 +199,8 @@ mod tests {
             changes.publish(records);
             assert_eq!((own.has_ended(), other.has_ended()), (expected, false));
         }
+        changes.announce(Timestamp::UNIX_EPOCH);
+        assert!(!own.has_ended(), "that is not an end");
         // More than it can be behind: it may be among what was left out.
         (0..BEHIND as u64 + 1).for_each(|n| changes.publish(&[queued(&plan, 1, n)]));
         assert!(own.has_ended() && !own.has_ended());

@@ -40,13 +40,20 @@ impl Damage {
 /// Whether the file is damaged, and not just busy, full or out of reach.
 pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
     match error {
-        rusqlite::Error::SqliteFailure(failure, _) => {
+        rusqlite::Error::SqliteFailure(failure, what) => {
             matches!(failure.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+                || what.as_deref().is_some_and(is_of_layout)
         }
         rusqlite::Error::FromSqlConversionFailure(..)
         | rusqlite::Error::IntegralValueOutOfRange(..)
         | rusqlite::Error::InvalidColumnType(..)
         | rusqlite::Error::Utf8Error(..) => true,
+        rusqlite::Error::SqlInputError { msg, .. } => is_of_layout(msg),
         _ => false,
     }
+}
+
+/// Whether tables are not as they were made: our own statements fit those.
+fn is_of_layout(what: &str) -> bool {
+    what.starts_with("no such ") || what.ends_with(" already exists")
 }

@@ -15,13 +15,16 @@ use crate::permissions;
 /// who holds it and is all that earlier versions lock. It is not on the `state_dir` itself, which others may be able to
 /// read, and lock.
 #[derive(Debug)]
-pub(crate) struct Lock {
+pub struct StateLock {
     _folder: File,
     _file: File,
 }
 
 /// Makes the folder, or checks that it is private, and takes its lock.
-pub(crate) fn lock(folder: &Path) -> Result<Lock, OpenError> {
+///
+/// # Errors
+/// Another daemon has it, or it cannot be used.
+pub fn lock(folder: &Path) -> Result<StateLock, OpenError> {
     let unusable = |error: &dyn std::fmt::Display| {
         OpenError(format!("state_dir {} cannot be used: {error}", folder.display()))
     };
@@ -56,7 +59,7 @@ pub(crate) fn lock(folder: &Path) -> Result<Lock, OpenError> {
         writeln!(file, "{}", std::process::id())
     };
     write(&mut file).map_err(|error| unusable(&error))?;
-    Ok(Lock { _folder: handle, _file: file })
+    Ok(StateLock { _folder: handle, _file: file })
 }
 
 fn taken(file: Option<File>, handle: &File, folder: &Path) -> OpenError {

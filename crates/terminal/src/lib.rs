@@ -3,5 +3,6 @@
 
 pub mod human_time;
 pub mod job_output;
+pub mod name_list;
 pub mod table;
 pub mod terminal;

@@ -13,6 +13,8 @@ pub type Row<const N: usize> = [String; N];
 pub enum LastColumn {
     /// It is cut: a row stays a line.
     Cut,
+    /// It is an error, which is cut before its cause: what follows the last colon stays.
+    CutBeforeCause,
     /// It is shown below its row, whole.
     Below,
 }
@@ -55,7 +57,9 @@ pub fn painted<const N: usize>(
                 }
                 break;
             }
-            let shown = cut(cell, width.min(room));
+            let is_error = last == LastColumn::CutBeforeCause && column + 1 == N;
+            let shown =
+                if is_error { cut_before_cause(cell, width.min(room)) } else { cut(cell, width.min(room)) };
             if !shown.is_empty() {
                 line.push_str(&" ".repeat(blanks));
                 line.push_str(&terminal.with(style, &shown));
@@ -130,6 +134,15 @@ fn cut(text: &str, room: usize) -> String {
     kept
 }
 
+/// As [`cut`], and keeps the end from the last colon on, where there is room for it: `the repository…: not found`.
+fn cut_before_cause(text: &str, room: usize) -> String {
+    let cause = text.rsplit_once(": ").map(|(_, cause)| cause).filter(|_| text.width() > room);
+    match cause.and_then(|cause| room.checked_sub(cause.width() + 2).map(|rest| (cause, rest))) {
+        Some((cause, rest)) if rest > 1 => format!("{}: {cause}", cut(text, rest)),
+        _ => cut(text, room),
+    }
+}
+
 fn printable(cell: &str) -> String {
     cell.chars().map(|c| if moves(c) { '\u{fffd}' } else { c }).collect()
 }
@@ -167,6 +180,24 @@ mod tests {
 
     fn plain<const N: usize>(head: [&str; N], of: &[[&str; N]], width: usize, last: LastColumn) -> String {
         painted(head, &rows(of), &Terminal { colour: false, width }, last, |_, _| Style::new())
+    }
+
+    #[test]
+    fn an_error_keeps_its_cause() {
+        let error = "cannot fetch https://git.example.com/site.git: authentication failed: access denied";
+        for (room, expected) in [
+            (100, error),
+            (40, "cannot fetch https://git.e…: access denied"),
+            (20, "cann…: access denied"),
+            (16, "cannot fetch ht…"),
+            (10, "cannot fe…"),
+        ] {
+            let shown = cut_before_cause(error, room);
+            assert!(shown.width() <= room.max(10) && shown.len() <= error.len(), "{shown}");
+            assert_eq!(shown.chars().last(), expected.chars().last(), "{shown}");
+            assert_eq!(shown.ends_with("access denied"), expected.ends_with("access denied"), "{shown}");
+        }
+        assert_eq!(cut_before_cause("disk full on /srv/data", 10), "disk full…");
     }
 
     #[test]

@@ -97,7 +97,8 @@ impl Served {
     }
 }
 
-fn jwt(head: &Value, claims: &Value, secret: &str) -> String {
+/// A token of another program, as a header has it.
+pub fn jwt(head: &Value, claims: &Value, secret: &str) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let text = format!("{}.{}", part(head), part(claims));
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
@@ -302,6 +303,34 @@ fn a_proxy_counts_only_where_it_is_trusted() {
     place.config_as("heraldd.yml", &with_proxy("10.0.0.0/8"));
     assert_eq!(served.call("POST", "/v1/reload", &[("Authorization", ADMIN)]).status, 200);
     assert_eq!(fire(&anna).status, 401, "from elsewhere the headers count for nothing");
+}
+
+#[test]
+fn acts_without_effect_are_marked_as_failed() {
+    let place = Place::new();
+    let served = start(&place, CONFIG);
+    served.by(&served.fire("shop", OPERATOR));
+    let job = until("the job has ended", || {
+        let jobs = served.get("/v1/jobs?status=succeeded");
+        jobs["items"][0]["id"].as_str().map(str::to_owned)
+    });
+    let operator = [("Authorization", OPERATOR)];
+    for (path, status) in [(format!("/v1/jobs/{job}/cancel"), 409), ("/v1/triggers/nobody".to_owned(), 404)] {
+        assert_eq!(served.call("POST", &path, &operator).status, status, "{path}");
+    }
+    let page = served.get("/v1/audit?user=ci");
+    let said: Vec<_> = page["items"].as_array().unwrap().iter().collect();
+    let of = |act: &str| said.iter().find(|entry| entry["act"] == act && entry["outcome"] != "accepted");
+    assert_eq!(of("cancel").unwrap()["outcome"], "failed", "{page}");
+    assert_eq!(of("cancel").unwrap()["error"], "the job has ended already: succeeded", "{page}");
+    // The other acts of the caller are as they were.
+    assert!(said.iter().any(|entry| entry["act"] == "trigger" && entry["outcome"] == "accepted"), "{page}");
+    assert!(
+        said.iter().all(|entry| entry["outcome"] != "accepted" || entry["target"] != "trigger nobody"),
+        "{page}"
+    );
+    let listed = place.run("heraldd", &["audit", "-config", "@DIR@/heraldd.yml", "--act", "cancel"]).stdout;
+    assert!(listed.contains("failed") && listed.contains("the job has ended already"), "{listed}");
 }
 
 #[test]

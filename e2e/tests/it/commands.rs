@@ -3,7 +3,7 @@
 //! | sentence | test |
 //! |---|---|
 //! | `check` validates and exits | `check_validates_and_exits`, `check_as_json`, `every_command_refuses_what_the_start_refuses` |
-//! | `check --probe` also tests that folders are writable and ports free | `check_can_test_folders_and_ports` |
+//! | `check --probe` also tests that folders are writable and ports free | `check_can_test_folders_and_ports`, `check_looks_at_every_path_and_limit` |
 //! | `init` writes a commented starter file | `what_init_writes_is_valid_and_starts` |
 //! | `schema` prints the JSON Schema for editors | `schema_knows_the_types_of_plugins` |
 //! | `graph` prints the routers as Mermaid or DOT | `graph_in_both_languages` |
@@ -31,6 +31,8 @@ router:
     task: {t: none}
     select_param: {match_key: router, match_value: backup}
 ";
+
+const SECRET: &str = "0123456789abcdef";
 
 fn heraldd(place: &Place, arguments: &[&str]) -> Ended {
     run_to_end(place.bare("heraldd").args(arguments))
@@ -85,12 +87,12 @@ router: {{r: {{trigger: in, selector: all, task: {{t: here}}, job_param: {{cmd: 
     assert_eq!(ended.code, Some(1), "{}", ended.text());
     assert_eq!(ended.stdout, "", "{}", ended.text());
     let lines: Vec<&str> = ended.stderr.lines().collect();
-    assert_eq!(lines.len(), 3, "{}", ended.text());
-    assert!(lines[2].ends_with("), but the probe failed (2 problems)"), "{lines:?}");
-    assert!(lines[0].starts_with("probe: executor.here.work_dir: "), "{lines:?}");
-    assert!(lines[0].ends_with("/file is not a folder"), "{lines:?}");
-    let in_use = format!("probe: trigger.in: port {port} on 127.0.0.1 is in use (by a running heraldd?)");
-    assert_eq!(lines[1], in_use);
+    assert_eq!(lines.len(), 7, "{}", ended.text());
+    assert!(lines[0].starts_with("config.yml:3:42: probe: ") && lines[0].ends_with("/file is not a folder"));
+    assert!(lines[4].contains("= help: name another path"), "{lines:?}");
+    let in_use = format!("probe: trigger.in: port {port} on 127.0.0.1 is in use; ");
+    assert!(lines[5].starts_with(&in_use), "{lines:?}");
+    assert!(lines[6].ends_with("), but the probe failed (2 problems)"), "{lines:?}");
     let ended = heraldd(&place, &["check", "--probe", "--json", "config.yml"]);
     let found: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!((ended.code, &found["ok"]), (Some(1), &Value::Bool(true)));
@@ -99,6 +101,58 @@ router: {{r: {{trigger: in, selector: all, task: {{t: here}}, job_param: {{cmd: 
     config(0, "not/yet/there");
     assert_eq!(heraldd(&place, &["check", "--probe", "config.yml"]).code, Some(0));
     assert!(!place.path("not").exists(), "a probe creates nothing");
+}
+
+/// Each option that names a path, for both programs: what no machine has is an error, the rest is for the probe.
+#[test]
+fn check_looks_at_every_path_and_limit() {
+    let place = Place::new();
+    place.write("file", "");
+    let config = |at: &str, socket: &str| {
+        place.config(&format!(
+            "state_dir: {at}/state
+log: {{output: {at}/a.log}}
+trigger: {{in: {{type: http, unix_socket: {socket}}}}}
+executor:
+  here: {{type: local, work_dir: {at}/work, limits: {{open_files: 1000000000}}}}
+  far: {{type: http_remote, host: 'http://127.0.0.1:9', secret: {SECRET}, data_dir: {at}/data}}
+router: {{r: {{trigger: in, selector: all, task: {{t: here, u: far}}, job_param: {{cmd: 'true'}}}}}}
+runner: {{port: 0, secret: {SECRET}, work_dir: {at}/runner}}
+"
+        ));
+        let runner = format!(
+            "port: 0\nsecret: {SECRET}\nwork_dir: {at}/r\nlog_output: {at}/log\nunix_socket: {at}/s\nlimits: \
+             {{open_files: 1000000000}}\n"
+        );
+        place.write("runner.yml", &runner);
+    };
+    let lines = |ended: &Ended, says: &str| -> Vec<String> {
+        let places = ended.stderr.lines().filter(|line| line.contains(says));
+        places.map(|line| line.split(": ").next().unwrap().to_owned()).collect()
+    };
+    let runner =
+        |arguments: &[&str]| run_to_end(place.bare("herald-runner").args(arguments).arg("runner.yml"));
+    let ours = ["1:12", "2:15", "5:33", "6:92", "8:55"].map(|at| format!("config.yml:{at}"));
+    let runners = ["3:11", "4:13", "5:14"].map(|at| format!("runner.yml:{at}"));
+
+    config("/proc", "@DIR@/none/s");
+    let ended = heraldd(&place, &["check", "config.yml"]);
+    assert_eq!((ended.code, lines(&ended, "files cannot be created in /proc")), (Some(2), ours.to_vec()));
+    let ended = runner(&["check"]);
+    assert_eq!((ended.code, lines(&ended, "files cannot be created in /proc")), (Some(2), runners.to_vec()));
+
+    config(place.path("file").to_str().unwrap(), "@DIR@/none/s");
+    assert_eq!(heraldd(&place, &["check", "config.yml"]).code, Some(0), "another machine may have them");
+    assert_eq!(runner(&["check"]).code, Some(0));
+    let ended = heraldd(&place, &["check", "--probe", "config.yml"]);
+    assert_eq!((ended.code, lines(&ended, "/file is not a folder")), (Some(1), ours.to_vec()));
+    assert_eq!(lines(&ended, "its folder does not exist"), ["config.yml:3:41"], "{}", ended.stderr);
+    assert_eq!(lines(&ended, "at most"), ["config.yml:5:75"], "{}", ended.stderr);
+    assert!(ended.stderr.ends_with("but the probe failed (6 problems)\n"), "{}", ended.stderr);
+    let ended = runner(&["check", "--probe"]);
+    assert_eq!((ended.code, lines(&ended, "/file is not a folder")), (Some(1), runners.to_vec()));
+    assert_eq!(lines(&ended, "probe: warning: "), ["runner.yml:6:9"], "{}", ended.stderr);
+    assert!(ended.stderr.ends_with("runner.yml: valid, but the probe failed (3 problems)\n"));
 }
 
 #[test]
@@ -241,7 +295,7 @@ fn next_lists_what_is_due() {
     assert_eq!((ended.code, &*ended.stdout), (Some(0), ""));
     assert!(ended.stderr.contains("nothing is due"), "{}", ended.stderr);
     let ended = heraldd(&place, &["next", "config.yml", "--trigger", "nigthly"]);
-    assert_eq!((ended.code, &*ended.stdout), (Some(2), ""));
+    assert_eq!((ended.code, &*ended.stdout), (Some(4), ""));
     assert!(ended.stderr.contains("did you mean \"nightly\"?"), "{}", ended.stderr);
 }
 
@@ -264,7 +318,8 @@ fn completions_and_manual_pages() {
         let page = printed(&place, &["man", command]);
         assert!(page.contains(&format!(".TH heraldd-{command} 1")), "{page}");
         let help = printed(&place, &[command, "--help"]);
-        assert!(help.contains(&format!("Example:\n  heraldd {command}")), "{help}");
+        let example = ["Example", "Examples"].map(|head| format!("{head}:\n  heraldd {command}"));
+        assert!(example.iter().any(|example| help.contains(example)), "{help}");
     }
 }
 

@@ -26,6 +26,7 @@ mod job;
 mod model;
 mod notices;
 mod page;
+mod page_proxied;
 mod pauses;
 mod plugins;
 mod process;

@@ -304,7 +304,8 @@ fn validation_is_silent_where_there_is_no_cycle() {
     for routers in [
         "first: {trigger: manual, selector: all, task: {t: none}}",
         "second: {trigger: exe_done, selector: except_map, task: {t: none}, select_param: {except_key: router, except_value: second}}",
-        "third: {trigger: exe_done, selector: match_map, task: {t: none}, select_param: {match_key: router, match_value: first}}",
+        "first: {trigger: manual, selector: all, task: {t: none}}\n  \
+         third: {trigger: exe_done, selector: match_map, task: {t: none}, select_param: {match_key: router, match_value: first}}",
         "fourth: {trigger: exe_done, selector: match_map, task: {t: print}, select_param: {match_key: executor, match_value: none}}",
     ] {
         let (_place, daemon) = start(&format!("{MANUAL}\nrouter:\n  {routers}\n"));

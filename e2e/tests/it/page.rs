@@ -6,6 +6,7 @@
 //! | `page: {host, port, base, tls, title, links}`; beyond loopback without a login or without TLS is an error of `check` | `a_page_that_anybody_could_read_is_refused` |
 //! | screens are addresses of their own; without a session they lead to the login | `every_address_needs_a_session` |
 //! | roles | `viewers_see_no_acts_and_are_refused` |
+//! | Routers: how their last jobs ended, and how long they took | `routers_show_how_their_last_jobs_ended` |
 //! | works without scripts for reading and acting; every act is recorded | `acts_are_forms_and_recorded` |
 //! | sessions end with the logout and the account, and outlive a restart | `sessions_end_with_the_account_and_outlive_a_restart` |
 //! | one ends one's own sessions, and an admin those of others: recorded, on the page, by the API and by the command | `sessions_are_ended_by_their_owner_and_by_admins` |
@@ -50,7 +51,7 @@ router:
 ";
 
 /// Every screen and act, without names and ids that exist.
-const SCREENS: [&str; 18] = [
+const SCREENS: [&str; 20] = [
     "/",
     "/jobs",
     "/jobs/last",
@@ -63,6 +64,8 @@ const SCREENS: [&str; 18] = [
     "/apps/x",
     "/apps/x/plan",
     "/nodes",
+    "/queues",
+    "/published",
     "/boards",
     "/boards/shop",
     "/try",
@@ -70,7 +73,7 @@ const SCREENS: [&str; 18] = [
     "/account",
     "/audit",
 ];
-const ACTS: [&str; 16] = [
+const ACTS: [&str; 20] = [
     "/jobs/last/cancel",
     "/jobs/last/retry",
     "/events/last/replay",
@@ -84,6 +87,10 @@ const ACTS: [&str; 16] = [
     "/apps/x/rollback",
     "/apps/x/hold",
     "/apps/x/unhold",
+    "/queues/x/topics/x/pause",
+    "/queues/x/topics/x/resume",
+    "/queues/x/topics/x/requeue",
+    "/published/x/publish",
     "/reload",
     "/account/end",
     "/logout",
@@ -332,6 +339,32 @@ fn acts_are_forms_and_recorded() {
 }
 
 #[test]
+fn routers_show_how_their_last_jobs_ended() {
+    let place = Place::new();
+    let served = start(&place);
+    let admin = served.as_admin();
+    served.run_job(&admin);
+    assert_eq!(served.post("/triggers/alone", &admin, "").status, 303);
+    until("its job", || {
+        let jobs = served.get("/v1/jobs?status=succeeded", &admin).json();
+        jobs["items"].as_array().filter(|jobs| !jobs.is_empty()).cloned()
+    });
+    let html = served.get("/routers", &admin).text();
+    let row =
+        |name: &str| html.split("<tr>").find(|row| row.contains(name)).unwrap_or_else(|| panic!("{html}"));
+    for (router, parts) in [
+        ("r&lt;img", &["0 % of 1 succeeded", "<path class=\"bad\"", "1 failed", " · p95 "][..]),
+        ("<bdi>sizes", &["100 % of 1 succeeded", "<path class=\"good\"", "1 succeeded", "router=sizes"]),
+        ("<bdi>deploy", &["none has ended yet"]),
+    ] {
+        for part in parts {
+            assert!(row(router).contains(part), "{router}: {part}: {}", row(router));
+        }
+    }
+    assert!(html.contains("<code>heraldd stats</code>") && !html.contains("data-again"), "{html}");
+}
+
+#[test]
 fn requests_of_other_sites_are_refused() {
     let place = Place::new();
     let served = start(&place);
@@ -396,6 +429,11 @@ fn sessions_end_with_the_account_and_outlive_a_restart() {
         audit["items"].as_array().unwrap().iter().map(|entry| entry["act"].as_str().unwrap()).collect();
     let count = |act: &str| acts.iter().filter(|one| **one == act).count();
     assert_eq!((count("logout"), count("end_session")), (1, 1), "{audit}");
+    let is_refused = |entry: &&Value| entry["act"] == "login" && entry["outcome"] == "refused";
+    let refused: Vec<&Value> = audit["items"].as_array().unwrap().iter().filter(is_refused).collect();
+    let users: Vec<&Value> = refused.iter().map(|entry| &entry["user"]).collect();
+    assert_eq!(users, [&Value::Null, &serde_json::json!("anna")], "bob is no account: {audit}");
+    assert_eq!(refused[0]["error"], "wrong name or password");
     let former = served.log_in("anna");
     let body = "name=anna&password=correct+horse";
     let again = cookie(&served.send("POST", "/login", &[OWN, ("Cookie", &former)], body));

@@ -633,7 +633,7 @@ fn a_recorded_request_shows_what_it_would_start() {
     assert!(refused.stderr.contains("401") && refused.stdout.is_empty(), "{refused:?}");
     assert_eq!(ask(&["--unchecked"]).code, Some(0));
     for (trigger, request, code, says) in
-        [("nobody", file.to_str().unwrap(), 2, "no trigger"), ("github", "/nowhere", 2, "/nowhere")]
+        [("nobody", file.to_str().unwrap(), 4, "no trigger"), ("github", "/nowhere", 2, "/nowhere")]
     {
         let ended = place.run("heraldd", &["try", config, "--trigger", trigger, "--request", request]);
         assert_eq!(ended.code, Some(code), "{ended:?}");

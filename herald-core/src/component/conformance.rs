@@ -169,6 +169,8 @@ pub async fn check_trigger(trigger: Arc<dyn Trigger>, settle: Duration) -> Resul
             Arc::new(Gate { taken: 0.into(), refused: 0.into(), refuse, positions: positions.clone() });
         let activator = Activator::new("t".into(), gate.clone(), Arc::new(SystemClock));
         let stop = CancellationToken::new();
+        let begin = timeout(SOON, AssertUnwindSafe(trigger.begin(&activator)).catch_unwind()).await;
+        begin.map_err(|_| "took too long to begin")?.map_err(|_| "panicked when it began")?;
         let run = AssertUnwindSafe(trigger.run(activator, stop.clone())).catch_unwind();
         let mut run = std::pin::pin!(run);
         if let Ok(ended) = timeout(settle, &mut run).await {
@@ -303,23 +305,34 @@ async fn check_recovery(
     Ok(())
 }
 
-fn execution(n: usize, params: Params, stop: Stop, output: &Arc<CountedOutput>) -> Execution {
-    let params = Arc::new(params);
-    let job = Job {
-        id: format!("conformance-{n}").as_str().into(),
-        trigger_id: "event".into(),
+/// A job of this id with no parameters, in its first attempt: what tests of executors begin with.
+#[must_use]
+pub fn job(id: &str) -> Job {
+    Job {
+        id: id.into(),
+        trigger_id: "e".into(),
         router: "r".into(),
         trigger: "t".into(),
         selector: "s".into(),
         task: "k".into(),
-        executor: "e".into(),
-        trigger_param: Arc::new(params.clone().into()),
-        select_param: params.clone(),
-        job_param: params,
+        executor: "x".into(),
+        trigger_param: Arc::default(),
+        select_param: Arc::default(),
+        job_param: Arc::default(),
         chain_depth: 0,
         attempt: 1,
         by: None,
         rerun: false,
+    }
+}
+
+fn execution(n: usize, params: Params, stop: Stop, output: &Arc<CountedOutput>) -> Execution {
+    let params = Arc::new(params);
+    let job = Job {
+        trigger_param: Arc::new(Params::clone(&params).into()),
+        select_param: params.clone(),
+        job_param: params,
+        ..job(&format!("conformance-{n}"))
     };
     Execution { job: Arc::new(job), mask: Arc::new(Mask::new()), stop, output: output.clone(), earlier: None }
 }

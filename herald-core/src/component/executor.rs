@@ -201,6 +201,12 @@ pub trait Executor: Any + Send + Sync {
         if self.is_instant() { DefaultPlaces::Unneeded } else { DefaultPlaces::Here }
     }
 
+    /// Why a job with these `job_param`, templates filled in, would fail at once: for those who want to know before
+    /// there is a job. `None`, where only the job itself would find out.
+    fn refusal(&self, _: &Params) -> Option<String> {
+        None
+    }
+
     /// Called once, when Herald stops and no job runs any more: ends what outlives its job, such as processes in
     /// the background. MUST return within a bounded time.
     async fn close(&self) {}

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 pub use herald_config::spec::{
-    CheckError, Description, Doubts, NamedParts, OptionCheck, OptionKind, OptionSpec, Options, ParamsCheck,
-    Proof,
+    CheckError, Description, Doubts, LookedAt, Looks, NamedParts, OptionCheck, OptionKind, OptionSpec,
+    Options, ParamsCheck, PathUse, Proof, one_key,
 };
 
 use crate::component::context::Context;

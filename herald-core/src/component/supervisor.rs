@@ -18,6 +18,8 @@ use crate::event::activation::{EventSink, Name};
 
 /// How long a trigger may take to get hold of what it needs.
 const LONGEST_PREPARE: Duration = Duration::from_secs(30);
+/// How long a trigger may take to record where it begins.
+const LONGEST_BEGIN: Duration = Duration::from_secs(5);
 /// How long a trigger may take to end before its task is dropped.
 const LONGEST_END: Duration = Duration::from_secs(10);
 /// The wait before a failed trigger is run again: doubled each time, up to the second.
@@ -115,8 +117,8 @@ impl Supervisor {
         Ok(Prepared(prepared))
     }
 
-    /// Runs triggers that were prepared. They have begun when it returns: what they do at once, such as taking
-    /// requests and logging where, they have done.
+    /// Runs triggers that were prepared. They have begun when it returns: where they begin is recorded, and what they
+    /// do at once, such as taking requests and logging where, they have done.
     pub async fn run(&mut self, prepared: Prepared) {
         let mut beginnings = Vec::new();
         for (name, trigger) in prepared.0 {
@@ -223,8 +225,8 @@ async fn supervise(
 ) {
     let (mut wait, mut begun) = (BACKOFF.0, Some(begun));
     loop {
-        let run = AssertUnwindSafe(trigger.run(activator.clone(), stop.clone())).catch_unwind();
-        let ended = note_beginning(run, begun.take()).await;
+        let run = begin_and_run(trigger.as_ref(), &activator, &stop, begun.take());
+        let ended = AssertUnwindSafe(run).catch_unwind().await;
         let mut error = match ended {
             _ if stop.is_cancelled() => return,
             Ok(Ok(())) => {
@@ -247,6 +249,28 @@ async fn supervise(
             }
         }
     }
+}
+
+/// Lets it begin, in time, and runs it.
+async fn begin_and_run(
+    trigger: &dyn Trigger,
+    activator: &Activator,
+    stop: &CancellationToken,
+    begun: Option<oneshot::Sender<()>>,
+) -> Result<(), ComponentError> {
+    let begin = tokio::time::timeout(LONGEST_BEGIN, trigger.begin(activator));
+    match stop.run_until_cancelled(begin).await {
+        None => return Ok(()),
+        Some(Err(_)) => {
+            tracing::warn!(
+                trigger = activator.trigger(),
+                "where the trigger begins could not be recorded within {} s",
+                LONGEST_BEGIN.as_secs()
+            );
+        }
+        Some(Ok(())) => {}
+    }
+    note_beginning(trigger.run(activator.clone(), stop.clone()), begun).await
 }
 
 /// Runs it, and says so once it has done what it does at once.

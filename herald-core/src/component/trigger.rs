@@ -30,6 +30,13 @@ pub trait Trigger: Any + Send + Sync {
         Ok(())
     }
 
+    /// Records where the trigger begins to watch, so that nothing is missed from then on: Herald is ready, or a reload
+    /// done, only after this. Called before each `run`, while others may run already. MUST NOT block its thread; what
+    /// takes longer than 5 s is dropped, and is for `run` to do.
+    async fn begin(&self, activator: &Activator) {
+        let _ = activator;
+    }
+
     /// Runs until `stop` is cancelled, then returns soon. MUST NOT block its thread.
     ///
     /// # Errors
@@ -272,6 +279,11 @@ impl Activator {
     /// Records that a source is followed from this position on.
     pub async fn reach(&self, cursor: Cursor) {
         self.accept.reach(cursor).await;
+    }
+
+    /// As [`Self::reach`]; resolves once it is recorded, which takes as long as the journal fails.
+    pub async fn reach_recorded(&self, cursor: Cursor) {
+        self.accept.reach_recorded(cursor).await;
     }
 
     /// Shows from now on when this came last, of any trigger or router. `None`: it is not known here.

@@ -103,14 +103,15 @@ async fn answered(
     let Some(asked) = plan.selectors.get(&route.selector) else {
         return (Err(ComponentError::new("there is no such selector")), filled);
     };
-    let select_param = filled.as_ref().map_or(&route.select_param, |filled| &filled.select_param);
+    let select_param =
+        filled.as_ref().map_or_else(|| route.select_param.get(), |filled| filled.select_param.clone());
     let question = selector::Question {
         event_id: activation.event_id.clone(),
         trigger: activation.trigger.clone(),
         router: route.router.clone(),
         task: route.task.clone(),
         trigger_param: activation.trigger_param.clone(),
-        select_param: select_param.clone(),
+        select_param,
     };
     let answer = bounded(AssertUnwindSafe(asked.select(&question)).catch_unwind()).await;
     if let (Ok(Answer { yes: true, .. }), Some(filled)) = (&answer, &mut filled) {

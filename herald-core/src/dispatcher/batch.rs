@@ -12,17 +12,25 @@ use crate::event::activation::{Activation, Name, Refused};
 use crate::job::Job;
 use crate::job::lifecycle::Verdict;
 use crate::journal::{JournalError, Records};
+use crate::value::param::Params;
 
 /// What is done once the records stand.
 pub(super) enum Act {
     /// Ask the selectors, except about the tasks that have their job already.
     Route(Activation, HashSet<(Name, Name)>),
     Execute(Name),
-    Log(Arc<Job>, Verdict),
+    Log {
+        job: Arc<Job>,
+        verdict: Verdict,
+        /// What the sender of its event gets, where one waits.
+        answer: Option<Params>,
+    },
     LogRetry(Arc<Job>, Verdict, Duration),
     Reply(oneshot::Sender<Result<Name, Refused>>, Name),
     /// A job that waited is over because somebody wanted that.
     Cancelled(oneshot::Sender<Result<bool, JournalError>>),
+    /// A source of events is followed from a position on.
+    Reached(oneshot::Sender<()>),
     /// An event is taken back.
     Withdrawn(oneshot::Sender<bool>),
 }

@@ -67,7 +67,7 @@ impl Engine {
     /// jobs, nobody for an end.
     fn is_lazy(&self) -> bool {
         let waits = |act: &Act| match act {
-            Act::Log(job, _) => self.watched.contains_key(&job.trigger_id),
+            Act::Log { job, .. } => self.watched.contains_key(&job.trigger_id),
             _ => true,
         };
         self.journal.is_durable()
@@ -202,15 +202,16 @@ impl Engine {
                 match act {
                     Act::Route(activation, made) => self.route(activation, &made).await,
                     Act::Execute(id) => self.execute(&id).await,
-                    Act::Log(job, verdict) => {
+                    Act::Log { job, verdict, answer } => {
                         self.reporter.log_end(&job, &verdict);
-                        self.show_ended(&job, &verdict);
+                        self.show_ended(&job, &verdict, answer);
                         if verdict.status != Status::Rejected {
                             self.arrivals.came(|| Awaited::Router(job.router.clone()), self.now);
                         }
                     }
                     Act::LogRetry(job, verdict, wait) => self.reporter.log_retry(&job, &verdict, wait),
                     Act::Reply(reply, id) => drop(reply.send(Ok(id))),
+                    Act::Reached(reply) => drop(reply.send(())),
                     Act::Cancelled(reply) => drop(reply.send(Ok(true))),
                     Act::Withdrawn(reply) => {
                         let _ = reply.send(true);

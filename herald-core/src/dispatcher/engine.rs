@@ -18,6 +18,7 @@ use super::batch::{Act, Batch, Writing, recorded};
 use super::board::Board;
 use super::event::{Answered, DispatcherStatus, Event};
 use super::failures::FailureCounts;
+use super::fill::LaterAttempt;
 use super::perform::{Start, begin, report};
 use super::report::Reporter;
 use super::room::Room;
@@ -86,6 +87,8 @@ pub(super) struct Engine {
     pub(super) reporter: Reporter,
     /// How many jobs of each task failed in a row.
     pub(super) failures: FailureCounts,
+    /// Routers of whose `concurrency.key` it was said that a job has nothing there.
+    pub(super) keyless: HashSet<Name>,
     pub(super) unmatched: UnmatchedEvents,
     /// Who waits for what comes.
     pub(super) arrivals: Arc<Arrivals>,
@@ -130,6 +133,7 @@ impl Engine {
             written: VecDeque::new(),
             reporter: Reporter::default(),
             failures: FailureCounts::default(),
+            keyless: HashSet::new(),
             unmatched: UnmatchedEvents::default(),
             arrivals: Arc::default(),
             idle: Vec::new(),
@@ -258,10 +262,15 @@ impl Engine {
     fn take(&mut self, event: Event) {
         match event {
             Event::Activate { event, reply } => self.take_in(event, reply),
-            Event::Reach(cursor) => self.records.push(Record::Reached(cursor)),
+            Event::Reach { cursor, recorded } => {
+                self.records.push(Record::Reached(cursor));
+                self.acts.extend(recorded.map(Act::Reached));
+            }
             Event::Await(awaited) => self.records.extend(self.arrivals.awaits(&awaited).map(Record::Reached)),
             Event::Again { job, reply } => self.run_again(*job, reply),
-            Event::WaitsFor { job_id, reply } => drop(reply.send(self.waits_for(&job_id))),
+            Event::WaitsFor { job_ids, reply } => {
+                drop(reply.send(job_ids.iter().map(|job_id| self.waits_for(job_id)).collect()));
+            }
             Event::Ask { reply } => drop(reply.send(self.status())),
             Event::Answered(answered) => self.answer_came(&answered),
             Event::Finished { job_id, attempt, outcome } => {
@@ -340,8 +349,8 @@ impl Engine {
             if instant { Arc::new(NoOutput) } else { self.outputs.open(&job, &mask) };
         let execution =
             Execution { job, mask, stop: entry.stop.clone(), output, earlier: entry.earlier.clone() };
-        let timeout = entry.policy.timeout;
-        let mut attempt = begin(Start { executor, execution, timeout, resumed });
+        let (timeout, later) = (entry.policy.timeout, LaterAttempt::of(&execution.job, &self.plan));
+        let mut attempt = begin(Start { executor, execution, timeout, resumed, later });
         if begins_here && let Poll::Ready(outcome) = poll!(&mut attempt) {
             return self.apply(id, lifecycle::JobEvent::Finish { attempt: number, outcome });
         }

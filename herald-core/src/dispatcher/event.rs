@@ -23,8 +23,8 @@ use crate::workflow::Route;
 pub(super) enum Event {
     /// A trigger fired.
     Activate { event: NewEvent, reply: oneshot::Sender<Result<Name, Refused>> },
-    /// A source of events is followed from here on.
-    Reach(Cursor),
+    /// A source of events is followed from here on. `recorded` gets an answer once that is on record.
+    Reach { cursor: Cursor, recorded: Option<oneshot::Sender<()>> },
     /// Somebody waits for this.
     Await(Awaited),
     /// A job that ended is to run once more, as a new job.
@@ -50,7 +50,7 @@ pub(super) enum Event {
     /// End at once.
     Force,
     /// Tell what a job waits for.
-    WaitsFor { job_id: Name, reply: oneshot::Sender<Option<String>> },
+    WaitsFor { job_ids: Vec<Name>, reply: oneshot::Sender<Vec<Option<String>>> },
     /// Tell how things stand.
     Ask { reply: oneshot::Sender<DispatcherStatus> },
     /// Tell when nothing waits and nothing runs.

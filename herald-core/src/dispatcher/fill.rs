@@ -24,8 +24,9 @@ pub(super) struct Filled {
     /// The id that the job gets, since templates may speak of it.
     pub(super) job_id: Name,
     pub(super) select_param: Arc<Params>,
-    /// Why not, when it could not be: the job then fails. As it was written, until it is filled in.
-    pub(super) job_param: Result<Arc<Params>, JobParamError>,
+    /// Why not, when it could not be: the job then fails. None until it is filled in, and where nothing is to be: it is
+    /// as it was written.
+    pub(super) job_param: Option<Result<Arc<Params>, JobParamError>>,
     /// Hides what the templates may have taken from secret parameters, too.
     pub(super) mask: Arc<Mask>,
 }
@@ -39,14 +40,14 @@ pub(super) async fn for_selector(
 ) -> Result<Filled, RenderError> {
     let template = route.templates.as_ref().and_then(|templates| templates.select_param.clone());
     let select_param = match template {
-        None => route.select_param.clone(),
+        None => route.select_param.get(),
         Some(template) => {
             let scope = route.select_scope(about(activation, plan));
             render(template, scope, activation.trigger_param.size()).await?
         }
     };
     let mask = plan.mask.clone();
-    Ok(Filled { job_id, select_param, job_param: Ok(route.job_param.clone()), mask })
+    Ok(Filled { job_id, select_param, job_param: None, mask })
 }
 
 /// The job that an event makes of a route, with these `select_param` and `job_param`.
@@ -80,9 +81,9 @@ impl Filled {
     pub(super) async fn for_job(&mut self, activation: &Activation, route: &Route, plan: &Plan) {
         let template = route.templates.as_ref().and_then(|templates| templates.job_param.clone());
         let Some(template) = template else { return };
-        let scope = route.job_scope(about(activation, plan), &self.job_id, &self.select_param);
+        let scope = route.job_scope(about(activation, plan), &self.job_id, &self.select_param, 1);
         let rendered = render(template, scope, activation.trigger_param.size()).await;
-        self.job_param = rendered.map_err(JobParamError);
+        self.job_param = Some(rendered.map_err(JobParamError));
     }
 }
 
@@ -95,7 +96,46 @@ fn about<'a>(activation: &'a Activation, plan: &'a Plan) -> EventContext<'a> {
     }
 }
 
-async fn render(template: Template, scope: Scope, size: usize) -> Result<Arc<Params>, RenderError> {
+/// What of `job_param` speaks of the number of the attempt. Everything else stays as it was filled in for the first.
+pub(super) struct LaterAttempt {
+    template: Arc<Template>,
+    first: Scope,
+    this: Scope,
+}
+
+impl LaterAttempt {
+    /// `None` in a first attempt, and where `job_param` has no templates, or its route is gone.
+    pub(super) fn of(job: &Job, plan: &Plan) -> Option<Self> {
+        let route = (job.attempt > 1).then(|| plan.workflow.route(&job.router, &job.task))??;
+        let template = route.templates.as_ref()?.job_param.clone()?;
+        let about = EventContext {
+            event_id: &job.trigger_id,
+            trigger_param: &job.trigger_param,
+            chain_depth: job.chain_depth,
+            published: plan.published.as_ref(),
+        };
+        let scope = |attempt| route.job_scope(about, &job.id, &job.select_param, attempt);
+        Some(Self { template, first: scope(1), this: scope(job.attempt) })
+    }
+
+    /// Only what would be filled in now as it was then is filled in again: the route may have been changed since.
+    pub(super) async fn fill(self, job: Arc<Job>) -> Arc<Job> {
+        let Self { template, first, this } = self;
+        let size = job.trigger_param.size();
+        let rendered = (render(template.clone(), first, size).await, render(template, this, size).await);
+        let (Ok(first), Ok(this)) = rendered else { return job };
+        let mut job_param = job.job_param.as_ref().clone();
+        for (key, value) in &mut job_param {
+            match this.get(key) {
+                Some(changed) if first.get(key) == Some(&*value) => value.clone_from(changed),
+                _ => {}
+            }
+        }
+        Arc::new(Job { job_param: Arc::new(job_param), ..job.as_ref().clone() })
+    }
+}
+
+async fn render(template: Arc<Template>, scope: Scope, size: usize) -> Result<Arc<Params>, RenderError> {
     let rendered = if size <= SMALL {
         template.render(&scope)
     } else {

@@ -11,6 +11,7 @@ use crate::event::watch::{Ended, Made};
 use crate::job::Job;
 use crate::job::lifecycle::Verdict;
 use crate::journal::{Decision, Record};
+use crate::value::param::Params;
 
 impl Engine {
     /// An event from outside: refused, known already, or taken as soon as it is recorded.
@@ -125,7 +126,7 @@ impl Engine {
     }
 
     /// Shows the watcher of the event of a job how the job ended.
-    pub(super) fn show_ended(&mut self, job: &Arc<Job>, verdict: &Verdict) {
+    pub(super) fn show_ended(&mut self, job: &Arc<Job>, verdict: &Verdict, answer: Option<Params>) {
         let Some(watch) = self.watched.get(&job.trigger_id).map(std::sync::Weak::upgrade) else { return };
         if let Some(watch) = &watch {
             watch.end(Ended {
@@ -134,7 +135,7 @@ impl Engine {
                 task: job.task.clone(),
                 status: verdict.status,
                 error: verdict.error.clone(),
-                result: verdict.result.clone(),
+                result: answer.unwrap_or_else(|| verdict.result.clone()),
             });
         }
         if watch.is_none_or(|watch| watch.is_over()) {

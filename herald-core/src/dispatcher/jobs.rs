@@ -23,6 +23,7 @@ use crate::job::lifecycle::{self, Effect, State, Status, Verdict, step};
 use crate::job::policy::Policy;
 use crate::journal::{Decision, Record, SelectorResult};
 use crate::plan::Plan;
+use crate::value::param::Params;
 use crate::value::secret::Mask;
 
 /// What is recorded with the end of a job besides how it ended.
@@ -70,13 +71,15 @@ impl Engine {
     fn make_job(&mut self, answered: &Answered) -> Name {
         let Answered { activation, route, plan, filled, .. } = answered;
         let id = filled.as_ref().map_or_else(|| self.ids.next(self.now), |filled| filled.job_id.clone());
-        let filled_in = filled.as_ref().map_or(Ok(&route.job_param), |filled| filled.job_param.as_ref());
+        let filled_in = filled.as_ref().and_then(|filled| filled.job_param.as_ref());
         let (job_param, broken) = match filled_in {
-            Ok(job_param) => (job_param, None),
-            Err(why) => (&route.job_param, Some(why.to_string())),
+            Some(Ok(job_param)) => (job_param.clone(), None),
+            Some(Err(why)) => (route.job_param.get(), Some(why.to_string())),
+            None => (route.job_param.get(), None),
         };
-        let select_param = filled.as_ref().map_or(&route.select_param, |filled| &filled.select_param);
-        let job = first_attempt(activation, route, id.clone(), select_param.clone(), job_param.clone());
+        let select_param =
+            filled.as_ref().map_or_else(|| route.select_param.get(), |filled| filled.select_param.clone());
+        let job = first_attempt(activation, route, id.clone(), select_param, job_param);
         let mask = filled.as_ref().map_or(&plan.mask, |filled| &filled.mask).clone();
         self.admit(job, plan, mask, route.policy.clone(), broken);
         id
@@ -91,6 +94,7 @@ impl Engine {
         if let Some(why) = self.refusal(&job, &policy) {
             return self.reject(&Arc::new(job), &mask, &policy, why);
         }
+        self.warn_without_key(&job, &policy);
         let lost = self.lost_events.get(&job.trigger_id).cloned();
         let (id, bounded) = (job.id.clone(), policy.queue_limit.is_some());
         let entry =
@@ -107,6 +111,22 @@ impl Engine {
             // What can start at once does not wait, and the next one of this turn must see that.
             self.schedule();
         }
+    }
+
+    /// Says once for a router that a job has nothing at `concurrency.key`: all such jobs share one limit.
+    fn warn_without_key(&mut self, job: &Job, policy: &Policy) {
+        let Some(concurrency) = &policy.concurrency else { return };
+        let Some(key) = &concurrency.key else { return };
+        if self.keyless.contains(&job.router) || !concurrency.pool(job).is_null() {
+            return;
+        }
+        tracing::warn!(
+            router = &*job.router,
+            task = &*job.task,
+            job = &*job.id,
+            "concurrency.key: there is no {key} in this job; all jobs without it share one limit (said once for this router)"
+        );
+        self.keyless.insert(job.router.clone());
     }
 
     /// Why a job is refused, if it is.
@@ -241,7 +261,10 @@ impl Engine {
         if let Some(entry) = self.board.jobs.get_mut(&job.id) {
             entry.failures_before = before;
         }
-        self.acts.push(Act::Log(job.clone(), masked.clone()));
+        // To its sender goes what the event carries, under whatever name, but no secret of the configuration.
+        let is_watched = self.watched.contains_key(&job.trigger_id);
+        let answer = is_watched.then(|| by_value(mask, &verdict.result));
+        self.acts.push(Act::Log { job: job.clone(), verdict: masked.clone(), answer });
         self.records.push(Record::Ended {
             job: job.clone(),
             mask: mask.clone(),
@@ -318,6 +341,10 @@ impl Engine {
 
 fn said(yes: bool) -> SelectorResult {
     if yes { SelectorResult::Match } else { SelectorResult::NoMatch }
+}
+
+fn by_value(mask: &Mask, result: &Params) -> Params {
+    result.iter().map(|(key, value)| (mask.text(key), mask.by_value(value))).collect()
 }
 
 fn masked(mask: &Mask, verdict: &Verdict) -> Verdict {

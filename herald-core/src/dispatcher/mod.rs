@@ -59,10 +59,11 @@ use event::{Cancellation, Event};
 pub use explain::{Explained, ExplainedDecision, explain};
 pub use fill::JobParamError;
 pub use paused::PausedRouters;
-pub use rehearse::{Rehearsed, rehearse};
+pub use rehearse::{Rehearsed, RehearsedJobError, rehearse};
 pub use restore::{RestoredJob, restore};
 use room::Room;
 pub use setup::Setup;
+pub use waiting::RETRY;
 
 /// Events on their way to the loop; senders wait past that.
 const CHANNEL: usize = 1024;
@@ -195,15 +196,15 @@ impl Handle {
         answer.await.unwrap_or(Err(Refused::Stopping))
     }
 
-    /// What a job waits for, for people. `None`: it does not wait, or there is none of this id, or the loop does not
-    /// say it within 1 s, since the disk hangs.
-    pub async fn waits_for(&self, job_id: &str) -> Option<String> {
+    /// What each of these jobs waits for, for people. `None`: it does not wait, or there is none of this id. Empty
+    /// where the loop does not say it within 1 s, since the disk hangs.
+    pub async fn waits_for(&self, job_ids: Vec<Name>) -> Vec<Option<String>> {
         let (reply, answer) = oneshot::channel();
         let asked = async {
-            self.events.send(Event::WaitsFor { job_id: job_id.into(), reply }).await.ok()?;
-            answer.await.ok()?
+            self.events.send(Event::WaitsFor { job_ids, reply }).await.ok()?;
+            answer.await.ok()
         };
-        tokio::time::timeout(LONGEST_QUESTION, asked).await.ok()?
+        tokio::time::timeout(LONGEST_QUESTION, asked).await.ok().flatten().unwrap_or_default()
     }
 
     /// How things stand. `None` when the dispatcher is gone.
@@ -286,7 +287,14 @@ impl EventSink for Handle {
 
     async fn reach(&self, cursor: Cursor) {
         // Nobody listens any more only once the dispatcher is gone.
-        let _ = self.events.send(Event::Reach(cursor)).await;
+        let _ = self.events.send(Event::Reach { cursor, recorded: None }).await;
+    }
+
+    async fn reach_recorded(&self, cursor: Cursor) {
+        let (reply, answer) = oneshot::channel();
+        if self.events.send(Event::Reach { cursor, recorded: Some(reply) }).await.is_ok() {
+            let _ = answer.await;
+        }
     }
 
     async fn progress(&self, event_id: &str) -> EventProgress {

@@ -9,6 +9,7 @@ use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
 use super::event::Event;
+use super::fill::LaterAttempt;
 use crate::component::executor::{
     Ending, Execution, Executor, Failure, FailureKind, Outcome, Stop, TimeLimit,
 };
@@ -30,6 +31,8 @@ pub(super) struct Start {
     pub(super) timeout: Option<Duration>,
     /// Whether an earlier process started it.
     pub(super) resumed: bool,
+    /// Of another attempt than the first.
+    pub(super) later: Option<LaterAttempt>,
 }
 
 /// Begins the attempt. Whatever the executor does, it ends once it is asked to.
@@ -45,7 +48,10 @@ pub(super) async fn report(attempt: Attempt, job_id: Name, number: u32, events: 
 }
 
 async fn run(start: Start) -> Outcome {
-    let Start { executor, execution, timeout, resumed } = start;
+    let Start { executor, mut execution, timeout, resumed, later } = start;
+    if let Some(later) = later {
+        execution.job = later.fill(execution.job).await;
+    }
     let (stop, output) = (execution.stop.clone(), execution.output.clone());
     let work =
         async { if resumed { executor.recover(execution).await } else { executor.execute(execution).await } };

@@ -69,7 +69,7 @@ impl Engine {
         let (Some(concurrency), Some(pool)) = (&entry.policy.concurrency, entry.pool.clone()) else { return };
         let (limit, on_full) = (concurrency.limit, concurrency.on_full);
         if first && on_full == OnFull::Skip {
-            let why = format!("{SKIPPED}{limit} of its pool run or wait already (concurrency)");
+            let why = format!("{SKIPPED}{limit} jobs that share its limit run or wait already (concurrency)");
             return self.apply(id, lifecycle::JobEvent::Reject(why));
         }
         let older = self.board.pools.waiting(&pool);

@@ -96,8 +96,8 @@ impl Today {
     fn of(route: &Route, plan: &Plan, job: &Job) -> Self {
         let mask = &plan.mask;
         let mut today = Self {
-            select_param: route.select_param.clone(),
-            job_param: route.job_param.clone(),
+            select_param: route.select_param.get(),
+            job_param: route.job_param.get(),
             mask_before: mask.clone(),
         };
         let Some(templates) = &route.templates else { return today };
@@ -113,7 +113,7 @@ impl Today {
         if let Some(Ok(filled)) = select.map(|template| template.render(&route.select_scope(about()))) {
             today.select_param = Arc::new(filled);
         }
-        let scope = || route.job_scope(about(), &job.id, &today.select_param);
+        let scope = || route.job_scope(about(), &job.id, &today.select_param, 1);
         if let Some(Ok(filled)) = templates.job_param.as_ref().map(|template| template.render(&scope())) {
             today.job_param = Arc::new(filled);
         }

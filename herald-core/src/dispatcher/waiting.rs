@@ -4,6 +4,9 @@ use super::engine::Engine;
 use super::entry::Place;
 use crate::event::activation::Name;
 
+/// What a job waits for between two attempts. When the next one starts is a part of the job's own state.
+pub const RETRY: &str = "a retry";
+
 impl Engine {
     /// What a job waits for; `None` where it does not wait.
     pub(super) fn waits_for(&self, job_id: &Name) -> Option<String> {
@@ -17,7 +20,7 @@ impl Engine {
                 format!("executor {executor}, whose nodes are all drained")
             }
             Place::Pool => "its turn: as many jobs run as `concurrency` of its router allows".to_owned(),
-            Place::Timer(_) => "the time of its next attempt".to_owned(),
+            Place::Timer(_) => RETRY.to_owned(),
             Place::Debounce(_) => "the end of `debounce` of its router".to_owned(),
             Place::Lane if self.board.running >= self.limits.max_jobs => {
                 format!("its turn: as many jobs run as max_jobs allows ({})", self.limits.max_jobs)

@@ -229,4 +229,9 @@ pub trait EventSink: Send + Sync + 'static {
     async fn reach(&self, cursor: Cursor) {
         drop(cursor);
     }
+
+    /// As [`EventSink::reach`]; resolves once it is recorded, which takes as long as the journal fails.
+    async fn reach_recorded(&self, cursor: Cursor) {
+        self.reach(cursor).await;
+    }
 }

@@ -102,6 +102,14 @@ impl Watch {
         }
     }
 
+    /// One of its jobs, an open one first.
+    #[must_use]
+    pub fn first_job(&self) -> Option<Arc<str>> {
+        let (ended, open) = self.so_far();
+        let made = open.first().map(|made| &made.job_id);
+        made.or(ended.first().map(|ended| &ended.job_id)).cloned()
+    }
+
     /// How those of its jobs ended that have, and those that have not.
     #[must_use]
     pub fn so_far(&self) -> (Vec<Ended>, Vec<Made>) {

@@ -228,7 +228,10 @@ impl Plugin {
                 let accept = Arc::new(RemoteAccept { host, call });
                 let activator = Activator::new(name.as_str().into(), accept, Arc::new(SystemClock));
                 let stop = stop.asked.clone();
-                Box::pin(async move { reply(trigger.run(activator, stop).await.map(|()| b"null".to_vec())) })
+                Box::pin(async move {
+                    trigger.begin(&activator).await;
+                    reply(trigger.run(activator, stop).await.map(|()| b"null".to_vec()))
+                })
             }
             (op::EXECUTE | op::RECOVER, ComponentInstance::Executor(executor)) => {
                 let (job, mask) = message::read_execution(json)?;

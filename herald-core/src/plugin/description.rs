@@ -241,6 +241,7 @@ impl OptionMessage {
             default: self.default,
             doc: self.doc,
             check,
+            machine_check: None,
             missing_means: self.missing_means,
             is_code: self.is_code,
             names: None,

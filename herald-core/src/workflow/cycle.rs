@@ -1,8 +1,11 @@
 //! Finds chains of routers on `exe_done` that are sure to feed themselves.
 
+use serde_json::{Value, json};
+
 use super::model::KnownComponents;
 use super::route::Route;
 use crate::event::activation::EXE_DONE;
+use crate::value::param::Params;
 use herald_config::problem::{Path, Problem};
 
 /// Past this many routes on `exe_done`, only routes that feed themselves directly are looked for: the search
@@ -13,17 +16,21 @@ const MOST_PAIRS_OF: usize = 1000;
 pub(super) fn warnings(routes: &[Route], known: &KnownComponents<'_>) -> Vec<Problem> {
     let chained: Vec<&Route> = routes.iter().filter(|route| &*route.trigger == EXE_DONE).collect();
     let mut problems = Vec::new();
-    let mut feeds_itself = vec![false; chained.len()];
-    for (n, route) in chained.iter().enumerate() {
-        if feeds(route, route, known) {
-            feeds_itself[n] = true;
-            problems.push(warning(&[route]));
+    for route in &chained {
+        match matches_itself(route, known) {
+            _ if feeds(&route.exe_done_params(), route, known) => problems.push(warning(&[route])),
+            SelfMatch::Always => problems.push(warning(&[route])),
+            SelfMatch::Sometimes => problems.push(also_matches(&route.router)),
+            SelfMatch::Unknown => {}
         }
     }
     if chained.len() <= MOST_PAIRS_OF {
         let next: Vec<Vec<usize>> = chained
             .iter()
-            .map(|from| (0..chained.len()).filter(|to| feeds(from, chained[*to], known)).collect())
+            .map(|from| {
+                let ended = from.exe_done_params();
+                (0..chained.len()).filter(|to| feeds(&ended, chained[*to], known)).collect()
+            })
             .collect();
         for ring in rings(&next) {
             let routes: Vec<&Route> = ring.iter().map(|n| chained[*n]).collect();
@@ -33,14 +40,98 @@ pub(super) fn warnings(routes: &[Route], known: &KnownComponents<'_>) -> Vec<Pro
     problems
 }
 
-/// Whether a job of `from` is sure to make a job of `to` when it ends.
-fn feeds(from: &Route, to: &Route, known: &KnownComponents<'_>) -> bool {
+/// Whether a job that is sure to end with this makes a job of `to`.
+fn feeds(ended: &Params, to: &Route, known: &KnownComponents<'_>) -> bool {
     // What a template will be is not known yet.
     if to.templates.as_ref().is_some_and(|templates| templates.select_param.is_some()) {
         return false;
     }
     let proof = known.selectors.get(&*to.selector).copied().flatten().and_then(|d| d.proof);
-    proof.is_some_and(|proof| proof(&from.exe_done_params(), &to.select_param) == Some(true))
+    proof.is_some_and(|proof| proof(ended, &to.select_param.get()) == Some(true))
+}
+
+/// Whether the end of a job of a route makes another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SelfMatch {
+    /// However it ends.
+    Always,
+    /// If only it succeeds, or if only it fails.
+    Sometimes,
+    /// That is not certain.
+    Unknown,
+}
+
+/// How a job ends, with its error.
+const ENDS: [(&str, Option<&str>); 5] = [
+    ("succeeded", None),
+    ("failed", Some("exit code 1")),
+    ("timed_out", Some("timed out")),
+    ("cancelled", Some("cancelled")),
+    ("lost", Some("lost")),
+];
+/// The first of them are how jobs usually end.
+const USUAL_ENDS: usize = 2;
+
+fn matches_itself(route: &Route, known: &KnownComponents<'_>) -> SelfMatch {
+    if route.templates.as_ref().is_some_and(|templates| templates.select_param.is_some()) {
+        return SelfMatch::Unknown;
+    }
+    let Some(proof) = known.selectors.get(&*route.selector).copied().flatten().and_then(|it| it.proof) else {
+        return SelfMatch::Unknown;
+    };
+    let (mut job, select_param) = (route.exe_done_params(), route.select_param.get());
+    if route.templates.is_some() {
+        job.remove("job_param");
+    }
+    let is_sure = |end: &(&str, Option<&str>)| {
+        unlike_values().into_iter().all(|others| {
+            let (status, error) = *end;
+            let end =
+                [("success", error.is_none().into()), ("status", status.into()), ("error", error.into())];
+            let mut event = job.clone();
+            event.extend(end.into_iter().chain(others).map(|(key, value)| (key.to_owned(), value)));
+            proof(&event, &select_param) == Some(true)
+        })
+    };
+    match (ENDS.iter().all(is_sure), ENDS.iter().take(USUAL_ENDS).any(is_sure)) {
+        (true, _) => SelfMatch::Always,
+        (false, true) => SelfMatch::Sometimes,
+        (false, false) => SelfMatch::Unknown,
+    }
+}
+
+/// What else every event of `exe_done` has, twice: with the least and with the greatest value, of a job without another
+/// attempt. What is true of both is true whatever they are, as far as one can tell. Nothing is known of what is in an
+/// object, so it is a text.
+fn unlike_values() -> [[(&'static str, Value); 13]; 2] {
+    [("0", 0, Value::Null), ("z", u32::MAX, json!({}))].map(|(text, number, by)| {
+        let text = Value::from(text);
+        [
+            ("id", text.clone()),
+            ("job_id", text.clone()),
+            ("trigger_id", text.clone()),
+            ("trigger_param", text.clone()),
+            ("result", text.clone()),
+            ("queued_at", text.clone()),
+            ("started_at", if by.is_null() { Value::Null } else { text.clone() }),
+            ("ended_at", text),
+            ("chain_depth", number.max(1).into()),
+            ("attempt", 1.into()),
+            ("attempts", 1.into()),
+            ("failures_before", number.into()),
+            ("by", by),
+        ]
+    })
+}
+
+fn also_matches(router: &str) -> Problem {
+    let what =
+        format!("it also matches the jobs of this router itself, which then start each other: \"{router}\"");
+    let help = format!(
+        "exclude them: with `expr` write  … && trigger_param.router != '{router}'; otherwise jobs are rejected from \
+         `max_chain_depth` on"
+    );
+    Problem::warning(Path::top().key("router").key(router).key("selector"), what).help(help)
 }
 
 /// One ring through each strongly connected set of two or more: the shortest from its first member back to it.

@@ -63,6 +63,11 @@ impl RouteIndex {
         (!index.by_path.is_empty()).then_some(index)
     }
 
+    /// Whether the route at this place is asked only where the event has the value that it requires.
+    pub(super) fn is_looked_up(&self, at: usize) -> bool {
+        self.of_any.binary_search(&at).is_err()
+    }
+
     /// The places of the routes that the event may match, in order. All others it cannot match.
     pub(super) fn candidates(&self, event: &TriggerParam) -> Vec<usize> {
         let mut places = self.of_any.clone();
@@ -81,6 +86,7 @@ fn required(route: &Route, selectors: &HashMap<Name, Arc<dyn Selector>>) -> Opti
     if route.templates.as_ref().is_some_and(|templates| templates.select_param.is_some()) {
         return None;
     }
-    let RequiredValue { path, value } = selectors.get(&route.selector)?.requires(&route.select_param)?;
+    let RequiredValue { path, value } =
+        selectors.get(&route.selector)?.requires(&route.select_param.get())?;
     Some((path, ValueKey::of(&value)?))
 }

@@ -60,6 +60,16 @@ impl Workflow {
             Some((trigger.clone(), RouteIndex::of(routes, selectors)?))
         };
         self.indexes = self.routes.iter().filter_map(of).collect();
+        // What selectors are asked about for every event is at hand.
+        for (trigger, routes) in &mut self.routes {
+            let index = self.indexes.get(trigger);
+            let asked = |at: usize| index.is_none_or(|index| !index.is_looked_up(at));
+            let asked = routes.iter_mut().enumerate().filter(|(at, _)| asked(*at));
+            // Nobody else has them yet.
+            for route in asked.filter_map(|(_, route)| Arc::get_mut(route)) {
+                route.select_param.unpack();
+            }
+        }
     }
 
     /// The routes that an event of this trigger can match, in the order in which they were written: those that are not

@@ -12,7 +12,7 @@ use crate::job::policy::{Concurrency, KeptJobs, OnFull, Policy, Retry};
 use crate::value::param::Params;
 use herald_base::template_mark::holds_template;
 use herald_base::unit;
-use herald_config::problem::{Path, Problem, Severity};
+use herald_config::problem::{Path, PathStep, Problem, Severity};
 
 /// The keys of [`description`].
 const KEYS: [&str; 6] = ["timeout", "retry", "concurrency", "debounce", "queue_limit", "keep"];
@@ -166,6 +166,33 @@ fn doubt_of_key(concurrency: &Params, at: &Path) -> Option<Problem> {
     Some(Problem::warning(at.key("key"), what).help(help))
 }
 
+/// What other programs call the options of `retry` and `concurrency`.
+const OTHER_NAMES: [(&str, &str, &str); 13] = [
+    ("retry", "maximum", "max"),
+    ("retry", "attempts", "max"),
+    ("retry", "max_attempts", "max"),
+    ("retry", "retries", "max"),
+    ("retry", "count", "max"),
+    ("retry", "times", "max"),
+    ("retry", "interval", "delay"),
+    ("retry", "wait", "delay"),
+    ("retry", "factor", "backoff"),
+    ("retry", "multiplier", "backoff"),
+    ("concurrency", "max", "limit"),
+    ("concurrency", "maximum", "limit"),
+    ("concurrency", "group", "key"),
+];
+
+/// The same problem, with what is called like that here where it is a name from elsewhere.
+fn with_our_name(problem: Problem, of: &str) -> Problem {
+    let Some(PathStep::Key(key)) = problem.path.last() else { return problem };
+    let meant = OTHER_NAMES.iter().find(|(option, other, _)| *option == of && other == key);
+    match meant {
+        Some((_, _, meant)) => problem.clone().help(format!("did you mean `{meant}`?")),
+        None => problem,
+    }
+}
+
 /// Whether `policy` has this key.
 pub(super) fn holds(key: &str) -> bool {
     KEYS.contains(&key)
@@ -219,7 +246,8 @@ pub(super) fn check(policy: Option<&Value>, at: &Path, problems: &mut Vec<Proble
     problems.extend(description().check(map, at).1);
     for (key, inner) in [("retry", retry_description()), ("concurrency", concurrency_description())] {
         if let Some(Value::Object(map)) = map.get(key) {
-            problems.extend(inner.check(map, &at.key(key)).1);
+            let found = inner.check(map, &at.key(key)).1;
+            problems.extend(found.into_iter().map(|problem| with_our_name(problem, key)));
         }
     }
     let is_wrong = problems.iter().skip(before).any(|problem| problem.severity == Severity::Error);
@@ -357,6 +385,20 @@ mod tests {
             assert!(starts && found.len() == usize::from(says.is_some()), "{key}: {found:?}");
             // A warning leaves it as it is.
             assert_eq!(policy.is_empty(), key.contains("{{"), "{key}");
+        }
+    }
+
+    #[test]
+    fn names_from_elsewhere() {
+        for (given, says) in [
+            (json!({"retry": {"attempts": 3}}), "did you mean `max`?"),
+            (json!({"retry": {"max": 3, "wait": 3}}), "did you mean `delay`?"),
+            (json!({"concurrency": {"maximum": 3}}), "did you mean `limit`?"),
+            (json!({"retry": {"max": 3, "dely": 3}}), "did you mean `delay`?"),
+        ] {
+            let mut problems = Vec::new();
+            check(Some(&given), &Path::top(), &mut problems);
+            assert!(problems.iter().any(|found| found.to_string().contains(says)), "{given}: {problems:?}");
         }
     }
 

@@ -5,8 +5,12 @@ use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
 
+use super::internal_events::InternalEvents;
+use super::merge::{Layer, MergedParams, origin};
+use super::misplaced::{block_with_task, misplaced};
 use super::model::{KnownComponents, Workflow};
 use super::route::{Route, Templates};
+use super::route_params::RouteParams;
 use super::{cycle, policy};
 use crate::component::spec::Description;
 use crate::event::activation::{INTERNAL, Name};
@@ -25,9 +29,11 @@ const TASK_KEYS: [&str; 4] = ["executor", "select_param", "job_param", "policy"]
 pub fn read(router: &Value, preset: &Value, known: &KnownComponents<'_>) -> (Workflow, Vec<Problem>) {
     let mut reader = WorkflowReader {
         known,
+        internal_events: InternalEvents::of(router, known),
         presets: HashMap::new(),
         names: HashSet::new(),
         no_policy: Arc::default(),
+        merged: MergedParams::new(router.as_object().map_or(0, serde_json::Map::len)),
         compiler: Compiler::default(),
         problems: Vec::new(),
     };
@@ -52,35 +58,16 @@ pub fn read(router: &Value, preset: &Value, known: &KnownComponents<'_>) -> (Wor
     (Workflow::new(routes), problems)
 }
 
-/// Keys of `policy` that are parameters instead, where they have no effect.
-fn misplaced<'a>(description: &'a Description, params: &'a Params) -> impl Iterator<Item = Problem> + 'a {
-    let is_known = |key: &str| description.params.iter().any(|param| param.name == key);
-    // Without parameters of its own it is a plugin's, which may take any.
-    let keys = params.iter().filter(move |(key, value)| {
-        !description.params.is_empty() && !is_known(key) && policy::looks_like(key, value)
-    });
-    keys.map(|(key, _)| {
-        let what =
-            format!("`{key}` is not a parameter of `{}`, and has no effect here", description.type_name);
-        let help = format!("it is a key of `policy`: write  policy: {{{key}: …}}  in the router or task");
-        Problem::warning(Path::top().key(key), what).at_key().help(help)
-    })
-}
-
 struct WorkflowReader<'a> {
     known: &'a KnownComponents<'a>,
+    internal_events: InternalEvents<'a>,
     presets: HashMap<&'a str, &'a Params>,
     /// Names seen so far, so that ten thousand routers share one `print`.
     names: HashSet<Name>,
     no_policy: Arc<Policy>,
+    merged: MergedParams<'a>,
     compiler: Compiler,
     problems: Vec<Problem>,
-}
-
-/// One source of parameters: a level's own, or a preset.
-struct Layer<'a> {
-    params: &'a Params,
-    at: Path,
 }
 
 impl<'a> WorkflowReader<'a> {
@@ -143,13 +130,22 @@ impl<'a> WorkflowReader<'a> {
             Some(Value::Object(tasks)) if !tasks.is_empty() => tasks,
             Some(Value::Object(_)) | None => {
                 let problem = Problem::error(at.clone(), format!("router \"{name}\" has no task"));
-                self.problems.push(problem.at_key().help("add  task: {NAME: EXECUTOR}"));
+                let help = match block_with_task(body) {
+                    Some(block) => {
+                        format!("it is inside `{block}`: write it beside that, indented as that is")
+                    }
+                    None => "add  task: {NAME: EXECUTOR}".to_owned(),
+                };
+                self.problems.push(problem.at_key().help(help));
                 return;
             }
             Some(other) => return self.wrong(&at.key("task"), "a map from task names to executors", other),
         };
         let router = self.name(name);
+        self.merged.begin_router();
         let policy = policy::check(body.get("policy"), &at.key("policy"), &mut self.problems);
+        // One that was not understood, and has its problem already.
+        let no_trigger = Name::from("");
         for (task, value) in tasks {
             let task_at = at.key("task").key(task);
             if task.is_empty() {
@@ -158,10 +154,11 @@ impl<'a> WorkflowReader<'a> {
             }
             let Some((executor, own_select, own_job)) = self.task(value, &task_at) else { continue };
             let select_spec = selector.as_deref().and_then(|s| known.selectors.get(s).copied().flatten());
+            let selects = Some(trigger.as_ref().unwrap_or(&no_trigger));
             let job_spec = known.executors.get(&*executor).copied().flatten();
             let (select_param, select_template) =
-                self.merge(&own_select, &select, select_spec, For::Selector, &task_at);
-            let (job_param, job_template) = self.merge(&own_job, &job, job_spec, For::Job, &task_at);
+                self.merge([&own_select, &select], select_spec, selects, &task_at);
+            let (job_param, job_template) = self.merge([&own_job, &job], job_spec, None, &task_at);
             let templates = (select_template.is_some() || job_template.is_some())
                 .then(|| Box::new(Templates { select_param: select_template, job_param: job_template }));
             if let (Some(trigger), Some(selector)) = (&trigger, &selector) {
@@ -260,7 +257,7 @@ impl<'a> WorkflowReader<'a> {
         match value {
             None | Some(Value::Null) => Vec::new(),
             Some(Value::Object(params)) => {
-                let mut layers = vec![Layer { params, at: at.clone() }];
+                let mut layers = vec![Layer { params, at: at.clone(), is_preset: false }];
                 if let Some(presets) = params.get("preset") {
                     layers.extend(self.presets(presets, &at.key("preset")));
                 }
@@ -286,7 +283,9 @@ impl<'a> WorkflowReader<'a> {
                 continue;
             };
             match self.presets.get(name.as_str()) {
-                Some(params) => layers.push(Layer { params, at: Path::top().key("preset").key(name) }),
+                Some(params) => {
+                    layers.push(Layer { params, at: Path::top().key("preset").key(name), is_preset: true });
+                }
                 None => {
                     let mut problem = Problem::error(at, format!("unknown preset \"{name}\""));
                     if let Some(meant) = near_miss(name, self.presets.keys().copied()) {
@@ -299,38 +298,43 @@ impl<'a> WorkflowReader<'a> {
         layers
     }
 
-    /// Merges the layers, key by key, the first one wins; compiles what is a template, and checks the rest against the
-    /// component's own description. Each problem is reported where the value was written.
+    /// Merges the layers, and checks the result against the component's own description. Each problem is reported
+    /// where the value was written. `of_trigger`: they are those of a selector, for events of this trigger; otherwise
+    /// those of a job.
     fn merge(
         &mut self,
-        own: &[Layer<'a>],
-        router: &[Layer<'a>],
-        description: Option<&Description>,
-        whose: For,
+        layers: [&[Layer<'a>]; 2],
+        description: Option<&'a Description>,
+        of_trigger: Option<&Name>,
         task_at: &Path,
-    ) -> (Arc<Params>, Option<Template>) {
-        let mut merged = Params::new();
-        let mut origin: HashMap<&str, &Path> = HashMap::new();
-        for layer in own.iter().chain(router) {
-            for (key, value) in layer.params {
-                if key != "preset" && !merged.contains_key(key) {
-                    merged.insert(key.clone(), value.clone());
-                    origin.insert(key, &layer.at);
-                }
-            }
-        }
-        let mut found = Vec::new();
+    ) -> (RouteParams, Option<Arc<Template>>) {
+        let whose = if of_trigger.is_some() { For::Selector } else { For::Job };
         let secrets = self.known.secrets;
         let is_secret = |text: &str| secrets.is_some_and(|mask| mask.is_secret(text));
-        let template = self.compiler.compile(&merged, whose, &is_secret, &mut found);
-        found.extend(description.into_iter().flat_map(|it| it.check_params(&merged, &Path::top())));
-        found.extend(
-            description.filter(|_| whose == For::Job).into_iter().flat_map(|it| misplaced(it, &merged)),
-        );
+        let compiler = &mut self.compiler;
+        let merged = self.merged.of(layers, of_trigger, |params| {
+            let mut found = Vec::new();
+            let template = compiler.compile(params, whose, &is_secret, &mut found);
+            (template, found)
+        });
+        let result = (merged.held.clone(), merged.template.clone());
+        if merged.is_right_for(description, of_trigger) {
+            return result;
+        }
+        let params = &*merged.params;
+        let mut found = merged.found.clone();
+        found.extend(description.into_iter().flat_map(|it| it.check_params(params, &Path::top())));
+        found.extend(misplaced(description, params, whose));
+        if let Some(trigger) = of_trigger.filter(|_| merged.template.is_none()) {
+            found.extend(self.internal_events.doubts(trigger, description, params));
+        }
+        if found.is_empty() {
+            merged.set_right_for(description, of_trigger);
+        }
         for mut problem in found {
-            problem.path = match problem.path.0.first() {
-                Some(PathStep::Key(key)) => match origin.get(key.as_str()) {
-                    Some(layer) => layer.join(&problem.path),
+            problem.path = match problem.path.first() {
+                Some(PathStep::Key(key)) => match origin(layers, key) {
+                    Some(layer) => layer.at.join(&problem.path),
                     None => task_at.clone(),
                 },
                 _ => task_at.clone(),
@@ -340,7 +344,7 @@ impl<'a> WorkflowReader<'a> {
                 self.problems.push(problem);
             }
         }
-        (Arc::new(merged), template)
+        result
     }
 
     fn unknown_keys(&mut self, body: &Params, known: &[&str], at: &Path) {

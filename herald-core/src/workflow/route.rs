@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::route_params::RouteParams;
 use crate::event::activation::Name;
 use crate::job::policy::Policy;
 use crate::template::Template;
@@ -22,9 +23,9 @@ pub struct Route {
     /// Executor name.
     pub executor: Name,
     /// The parameters of the selector, presets merged, secrets included.
-    pub select_param: Arc<Params>,
+    pub select_param: RouteParams,
     /// The parameters of the executor, presets merged, secrets included.
-    pub job_param: Arc<Params>,
+    pub job_param: RouteParams,
     /// What is demanded of its jobs.
     pub policy: Arc<Policy>,
     /// What is filled in for each event, where there is something.
@@ -34,9 +35,9 @@ pub struct Route {
 /// The templates of a route.
 pub struct Templates {
     /// Of `select_param`.
-    pub select_param: Option<Template>,
+    pub select_param: Option<Arc<Template>>,
     /// Of `job_param`.
-    pub job_param: Option<Template>,
+    pub job_param: Option<Arc<Template>>,
 }
 
 impl Route {
@@ -50,8 +51,8 @@ impl Route {
             ("selector", text(&self.selector)),
             ("task", text(&self.task)),
             ("executor", text(&self.executor)),
-            ("select_param", Value::Object(self.select_param.as_ref().clone())),
-            ("job_param", Value::Object(self.job_param.as_ref().clone())),
+            ("select_param", Value::Object(self.select_param.get().as_ref().clone())),
+            ("job_param", Value::Object(self.job_param.get().as_ref().clone())),
         ]
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value))

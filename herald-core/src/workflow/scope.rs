@@ -31,16 +31,22 @@ impl Route {
             .with_published(about.published)
     }
 
-    /// For `job_param`: `select_param` is filled in already.
+    /// For `job_param` in this attempt: `select_param` is filled in already.
     #[must_use]
-    pub fn job_scope(&self, about: EventContext<'_>, job_id: &Name, select_param: &Arc<Params>) -> Scope {
+    pub fn job_scope(
+        &self,
+        about: EventContext<'_>,
+        job_id: &Name,
+        select_param: &Arc<Params>,
+        attempt: u32,
+    ) -> Scope {
         let mut plain = self.plain(about).to_vec();
         plain.extend([
             ("id", text(job_id)),
             ("job_id", text(job_id)),
             ("executor", text(&self.executor)),
             ("chain_depth", Value::from(about.chain_depth)),
-            ("attempt", Value::from(1)),
+            ("attempt", Value::from(attempt)),
         ]);
         Scope::new(&plain, &[("trigger_param", about.trigger_param.params()), ("select_param", select_param)])
             .with_published(about.published)

@@ -202,7 +202,7 @@ async fn nobody_waits_for_a_disk_that_hangs() {
         let _ = tokio::time::timeout(Duration::from_millis(1), handle.accept_event(event)).await;
     }
     let began = tokio::time::Instant::now();
-    assert_eq!(handle.waits_for("j").await, None);
+    assert_eq!(handle.waits_for(vec!["j".into()]).await, Vec::new());
     assert_eq!(began.elapsed().as_secs(), 1);
     assert!(handle.cancel("j", "enough", None).await.is_err());
     assert_eq!(began.elapsed().as_secs(), 11);

@@ -320,20 +320,10 @@ async fn a_next_attempt_that_a_wrong_clock_put_far_ahead_is_not_believed() {
     let now: jiff::Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
     let name = |text: &str| Name::from(text);
     let job = || Job {
-        id: name("j"),
-        trigger_id: name("e"),
-        router: name("r"),
-        trigger: name("t"),
         selector: name("yes"),
-        task: name("k"),
         executor: name("work"),
-        trigger_param: Arc::default(),
-        select_param: Arc::default(),
-        job_param: Arc::default(),
-        chain_depth: 0,
         attempt: 2,
-        by: None,
-        rerun: false,
+        ..herald_core::conformance::job("j")
     };
     for (ahead, at_least, at_most) in [
         // Its end waits for company.

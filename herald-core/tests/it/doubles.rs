@@ -1,5 +1,6 @@
 //! Components that tests steer and watch.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -112,7 +113,8 @@ impl Selector for AtOnce {
     }
 }
 
-/// Does what `job_param` says: `sleep` (ms), `fail`, `panic`, `ignore_stop`; notes start and end.
+/// Does what `job_param` says: `sleep` (ms), `fail`, `panic`, `ignore_stop`, `give` (the
+/// result); notes start and end.
 #[derive(Clone, Default)]
 pub struct Worker {
     pub diary: Diary,
@@ -125,12 +127,12 @@ impl Executor for Worker {
         let job = &execution.job;
         self.seen.lock().unwrap().push(execution.params());
         self.diary.note(format!("start {}/{}", job.router, job.task));
-        let told = |key: &str| job.job_param.get(key).or_else(|| job.trigger_param.get(key));
-        let sleep = Duration::from_millis(told("sleep").and_then(Value::as_u64).unwrap_or(0));
-        if told("panic").is_some() {
+        let given = |key: &str| job.job_param.get(key).or_else(|| job.trigger_param.get(key));
+        let sleep = Duration::from_millis(given("sleep").and_then(Value::as_u64).unwrap_or(0));
+        if given("panic").is_some() {
             panic!("as asked");
         }
-        let obeys = told("ignore_stop").is_none();
+        let obeys = given("ignore_stop").is_none();
         tokio::select! {
             () = tokio::time::sleep(sleep) => {}
             () = execution.stop.asked.cancelled(), if obeys => {
@@ -139,9 +141,9 @@ impl Executor for Worker {
             }
         }
         self.diary.note(format!("end {}/{}", job.router, job.task));
-        match told("fail") {
+        match given("fail") {
             Some(why) => Err(Failure { result: params(json!({"exit_code": 3})), ..Failure::new(why) }),
-            None => Ok(params(json!({"done": true}))),
+            None => Ok(given("give").cloned().map_or_else(|| params(json!({"done": true})), params)),
         }
     }
 }
@@ -173,5 +175,23 @@ impl Journal for Scribe {
             });
         }
         Ok(())
+    }
+}
+
+/// Takes jobs only while it is open.
+#[derive(Clone, Default)]
+pub struct Gated {
+    pub worker: Worker,
+    pub is_open: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl Executor for Gated {
+    async fn execute(&self, execution: Execution) -> Outcome {
+        self.worker.execute(execution).await
+    }
+
+    fn takes_jobs(&self) -> bool {
+        self.is_open.load(Ordering::SeqCst)
     }
 }

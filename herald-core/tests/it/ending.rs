@@ -85,6 +85,18 @@ async fn what_another_daemon_took_over_ends_as_lost() {
     assert!(untouched.ended().await.iter().all(|end| end.status.as_str() == "succeeded"));
 }
 
+/// What an event carries under a secret name is hidden where it is shown; its sender knows it.
+#[tokio::test(start_paused = true)]
+async fn the_sender_gets_the_result_as_it_is() {
+    let worker = Worker::default();
+    let running = started(&worker, 1).await;
+    let (handle, watch) = (running.handle(), Watch::new());
+    let give = json!({"give": {"token": "t0ken", "deep": {"password": 1}}});
+    let event = NewEvent::new("t".into(), params(give.clone()));
+    let id = handle.accept_event(NewEvent { watch: Some(watch.clone()), ..event }).await.unwrap();
+    assert_eq!(Value::Object(watch.ended().await[0].result.clone()), give["give"], "{id}");
+}
+
 /// Nobody can know the result of an event whose worker died: nothing of it runs.
 #[tokio::test(start_paused = true)]
 async fn an_event_that_is_lost_runs_nothing() {

@@ -118,3 +118,37 @@ async fn what_came_while_nobody_waited_is_known_also_to_the_next_process() {
     running.handle().idle().await;
     assert!(last(running.handle()).unwrap() > first);
 }
+
+/// Records after a second.
+struct SlowPositions(Positions);
+
+#[async_trait]
+impl Journal for SlowPositions {
+    async fn append(&self, records: &Records) -> Result<(), JournalError> {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        self.0.append(records).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_position_can_be_waited_for_until_it_is_recorded() {
+    let positions = Positions::default();
+    let herald = Herald::new()
+        .trigger("t", crate::triggers::Quiet)
+        .selector("yes", Yes)
+        .executor("work", Worker::default())
+        .router(Router::new("r", "t", "yes").task("k", "work"))
+        .journal(Arc::new(SlowPositions(positions.clone())));
+    let running = herald.start().await.unwrap();
+    let cursor = |source: &str| Cursor {
+        source: source.into(),
+        position: herald_core::position::Position::from_bytes(vec![1]),
+    };
+    running.handle().reach(cursor("later")).await;
+    assert!(positions.0.lock().unwrap().is_empty());
+    running.handle().reach_recorded(cursor("now")).await;
+    let recorded: Vec<_> =
+        positions.0.lock().unwrap().iter().map(|cursor| cursor.source.to_string()).collect();
+    assert!(recorded.contains(&"now".to_owned()), "{recorded:?}");
+    running.stop(std::time::Duration::from_secs(1)).await;
+}

@@ -9,6 +9,7 @@ mod doubles;
 mod ending;
 mod failures;
 mod fairness;
+mod mixes;
 mod ordered;
 mod pauses;
 mod policies;

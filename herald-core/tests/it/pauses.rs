@@ -1,14 +1,12 @@
 //! Paused routers: what is for them is accepted and waits; everybody else goes on.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use herald_core::activation::{EventSink, Name};
 use herald_core::clock::{Clock, TestClock};
 use herald_core::dispatcher::PausedRouters;
-use herald_core::executor::{Execution, Executor, Outcome};
 use herald_core::herald::{Herald, RunningHerald};
 use herald_core::journal::{MemoryJournal, Record};
 use herald_core::plan::Limits;
@@ -16,7 +14,7 @@ use herald_core::workflow::Router;
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::doubles::{Worker, Yes, params};
+use crate::doubles::{Gated, Worker, Yes, params};
 use crate::triggers::Quiet;
 
 fn herald(worker: &Worker) -> Herald {
@@ -87,24 +85,6 @@ async fn without_a_journal_on_disk_a_paused_router_does_not_hold_up_the_end() {
     assert_eq!(worker.diary.count("end sync/k"), 1);
 }
 
-/// Takes jobs only while it is open.
-#[derive(Clone, Default)]
-struct Gated {
-    worker: Worker,
-    is_open: Arc<AtomicBool>,
-}
-
-#[async_trait]
-impl Executor for Gated {
-    async fn execute(&self, execution: Execution) -> Outcome {
-        self.worker.execute(execution).await
-    }
-
-    fn takes_jobs(&self) -> bool {
-        self.is_open.load(Ordering::SeqCst)
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn the_jobs_of_an_executor_that_takes_none_wait_and_others_go_on() {
     let (gated, worker) = (Gated::default(), Worker::default());
@@ -157,8 +137,33 @@ async fn a_job_says_what_it_waits_for() {
     ] {
         handle.accept(trigger.into(), params(json!({"sleep": 60_000}))).await.unwrap();
         tokio::time::sleep(Duration::from_millis(100)).await;
-        assert_eq!(handle.waits_for(&newest()).await.as_deref(), expected, "{trigger}");
+        assert_eq!(handle.waits_for(vec![newest()]).await, [expected.map(str::to_owned)], "{trigger}");
     }
-    assert_eq!(handle.waits_for("no such job").await, None);
+    let both = handle.waits_for(vec!["no such job".into(), newest()]).await;
+    assert_eq!(both, [None, Some("router backup, which is paused".to_owned())]);
+    running.stop(Duration::ZERO).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_between_two_attempts_waits_for_a_retry() {
+    let policy = json!({"retry": {"max": 1, "delay": "60s"}});
+    let (worker, journal) = (Worker::default(), Arc::new(MemoryJournal::keeping(1000)));
+    let running = Herald::new()
+        .trigger("flaky", Quiet)
+        .selector("yes", Yes)
+        .executor("work", worker.clone())
+        .router(Router::new("flaky", "flaky", "yes").task("k", "work").policy(policy))
+        .journal(journal.clone())
+        .start()
+        .await
+        .unwrap();
+    running.handle().accept("flaky".into(), params(json!({"fail": 1}))).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let job = journal.records().into_iter().find_map(|record| match record {
+        Record::Queued { job, .. } => Some(job.id.clone()),
+        _ => None,
+    });
+    let said = running.handle().waits_for(vec![job.unwrap()]).await;
+    assert_eq!(said, [Some(herald_core::dispatcher::RETRY.to_owned())]);
     running.stop(Duration::ZERO).await;
 }

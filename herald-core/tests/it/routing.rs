@@ -14,7 +14,7 @@ use herald_core::plan::{Limits, Plan};
 use herald_core::selector::{Answer, Question, RequiredValue, Selector};
 use herald_core::trigger::ComponentError;
 use herald_core::trigger_param::TriggerParam;
-use herald_core::workflow::{KnownComponents, Router, read};
+use herald_core::workflow::{KnownComponents, Route, RouteParams, Router, Workflow, read};
 use serde_json::{Value, json};
 
 use crate::doubles::{Holds, Odd, Worker, Yes, activate, params};
@@ -62,7 +62,7 @@ fn presets_have_their_priority() {
         let (workflow, problems) = read(&section, presets, &known());
         assert!(problems.is_empty(), "{problems:?}");
         let route = &workflow.routes("t")[0];
-        assert_eq!(Value::Object(route.job_param.as_ref().clone()), merged);
+        assert_eq!(Value::Object(route.job_param.get().as_ref().clone()), merged);
     }
 }
 
@@ -131,24 +131,50 @@ impl Selector for Wants {
 
 #[test]
 fn an_event_finds_all_routes_that_it_can_match_and_no_others_that_can_be_looked_up() {
+    finds_all_routes(3);
+}
+
+#[test]
+fn so_it_does_where_parameters_are_packed() {
+    let workflow = finds_all_routes(30);
+    let packed = |params: &RouteParams| format!("{params:?}").contains("Packed");
+    for route in workflow.routes("t") {
+        assert!(packed(&route.job_param));
+        assert_eq!(
+            packed(&route.select_param),
+            &*route.router != "filled" && &*route.router != "any" && is_scalar(route)
+        );
+        assert_eq!(route.job_param.get()["name"], *route.router);
+    }
+}
+
+/// Whether the value that its selector requires can be looked up.
+fn is_scalar(route: &Route) -> bool {
+    route.select_param.get().get("value").is_some_and(|value| !value.is_array() && !value.is_object())
+}
+
+fn finds_all_routes(copies: usize) -> Workflow {
     let values =
         json!([null, true, false, 5, 5.5, "5", "", "true", "null", [5], {"a": 5}, -0.0, 1e300, "main"]);
     let values = values.as_array().unwrap();
     let mut routers = serde_json::Map::new();
-    for n in 0..3 {
+    for n in 0..copies {
         for (v, value) in values.iter().enumerate() {
             for path in ["a", "b/c", "l/1"] {
                 let select = json!({"at": path, "value": value});
-                let router = json!({"trigger": "t", "selector": "wants", "task": {"k": "work"}, "select_param": select});
-                routers.insert(format!("{n}{v}{path}"), router);
+                let name = format!("{n} {v} {path}");
+                let router = json!({"trigger": "t", "selector": "wants", "task": {"k": "work"}, "select_param": select,
+                    "job_param": {"name": name}});
+                routers.insert(name, router);
             }
         }
     }
-    let of_any = json!({"trigger": "t", "selector": "yes", "task": {"k": "work"}});
+    let of_any =
+        json!({"trigger": "t", "selector": "yes", "task": {"k": "work"}, "job_param": {"name": "any"}});
     routers.insert("any".to_owned(), of_any);
     let template = json!({"at": "a", "value": "{{ trigger_param.x }}"});
-    let filled_in =
-        json!({"trigger": "t", "selector": "wants", "task": {"k": "work"}, "select_param": template});
+    let filled_in = json!({"trigger": "t", "selector": "wants", "task": {"k": "work"}, "select_param": template,
+            "job_param": {"name": "filled"}});
     routers.insert("filled".to_owned(), filled_in);
     let known = KnownComponents {
         selectors: [("wants".to_owned(), None), ("yes".to_owned(), None)].into(),
@@ -158,6 +184,7 @@ fn an_event_finds_all_routes_that_it_can_match_and_no_others_that_can_be_looked_
     assert!(problems.is_empty(), "{problems:?}");
     let all = workflow.candidates("t", &TriggerParam::default());
     assert_eq!(all.len(), workflow.routes("t").len(), "without an index all are asked");
+    drop(all);
     let selectors: HashMap<Name, Arc<dyn Selector>> =
         [(Name::from("wants"), Arc::new(Wants) as Arc<dyn Selector>), ("yes".into(), Arc::new(Yes))].into();
     workflow.index(&selectors);
@@ -177,13 +204,14 @@ fn an_event_finds_all_routes_that_it_can_match_and_no_others_that_can_be_looked_
         let expected = workflow
             .routes("t")
             .iter()
-            .filter(|route| &*route.router == "filled" || may_match(&route.select_param));
+            .filter(|route| &*route.router == "filled" || may_match(&route.select_param.get()));
         let expected: Vec<&str> = expected.map(|route| &*route.router).collect();
         let found = workflow.candidates("t", &event.clone().into());
         let found: Vec<&str> = found.iter().map(|route| &*route.router).collect();
         assert_eq!(found, expected, "{event:?}");
         assert!(expected.len() < workflow.routes("t").len());
     }
+    workflow
 }
 
 /// As [`Holds`], and asked again without harm.

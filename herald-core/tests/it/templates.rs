@@ -172,3 +172,28 @@ async fn what_a_selector_shows_of_a_secret_of_the_configuration_is_hidden() {
         );
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn later_attempts_have_their_own_number_and_all_else_of_the_first() {
+    let router = Router::new("r", "t", "yes")
+        .task("k", "work")
+        .job_param(json!({
+            "n": "{{ attempt }}", "env": {"FLAG": "{{ '--again' if attempt > 1 else '' }}"},
+            "text": "{{ job_id }}/{{ attempt }}", "same": "{{ trigger_param.fail }}", "plain": 1,
+        }))
+        .policy(json!({"retry": {"max": 2, "delay": "1s"}}));
+    let bench = bench(router).await;
+    activate(bench.running.handle(), json!({"fail": "no"})).await;
+    assert_eq!(bench.ends().await.len(), 1);
+    let seen = bench.worker.seen.lock().unwrap().clone();
+    let id = seen[0]["job_id"].as_str().unwrap();
+    let given: Vec<_> = seen.iter().map(|params| params["job_param"].clone()).collect();
+    let expected: Vec<_> = [(1, ""), (2, "--again"), (3, "--again")]
+        .into_iter()
+        .map(|(n, flag)| {
+            let text = format!("{id}/{n}");
+            json!({"n": n, "env": {"FLAG": flag}, "text": text, "same": "no", "plain": 1})
+        })
+        .collect();
+    assert_eq!(given, expected);
+}

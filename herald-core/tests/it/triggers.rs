@@ -214,3 +214,36 @@ async fn a_reload_exchanges_triggers_and_one_that_fails_leaves_them() {
         }
     }
 }
+
+/// Begins after a while, or never.
+struct SlowBeginning {
+    begins_after: Duration,
+    diary: Diary,
+}
+
+#[async_trait]
+impl Trigger for SlowBeginning {
+    async fn begin(&self, activator: &Activator) {
+        tokio::time::sleep(self.begins_after).await;
+        self.diary.note(format!("begin {}", activator.trigger()));
+    }
+
+    async fn run(&self, activator: Activator, stop: CancellationToken) -> Result<(), ComponentError> {
+        self.diary.note(format!("run {}", activator.trigger()));
+        stop.cancelled().await;
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_triggers_begin_is_recorded_before_they_count_as_running() {
+    let diary = Diary::default();
+    let slow = |seconds| SlowBeginning { begins_after: Duration::from_secs(seconds), diary: diary.clone() };
+    let triggers = [("one", slow(1)), ("two", slow(2)), ("never", slow(3600))];
+    let triggers = triggers.map(|(name, trigger)| (name.into(), Arc::new(trigger) as Arc<dyn Trigger>));
+    let mut supervisor = Supervisor::new(Arc::new(Nobody), Arc::new(SystemClock));
+    let began = tokio::time::Instant::now();
+    supervisor.run(Supervisor::prepare(triggers).await.ok().unwrap()).await;
+    assert_eq!(began.elapsed().as_secs(), 5, "all at once, and the last one is not waited for any longer");
+    assert_eq!(diary.lines(), ["begin one", "run one", "begin two", "run two", "run never"]);
+}

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use herald_config::component_error::ComponentError;
+use herald_config::problem::{Path, Problem};
 use herald_config::spec::{CheckError, OptionKind, OptionSpec, Options};
 use herald_config::unit;
 use herald_exec::program::Restrictions;
-use herald_exec::{JobLimits, JobUser, RunDir};
+use herald_exec::{JobLimits, JobUser, LimitError, RunDir};
 use serde_json::Value;
 
 /// Less memory than this is not enough to start most programs.
@@ -58,7 +59,8 @@ pub fn job_options() -> [OptionSpec; 3] {
             OptionKind::Fields(limits),
             "What each job may use. `memory`, `pids` and `cpu` need cgroup v2 with these controllers delegated to \
              Herald (`Delegate=yes` under systemd); where `pids` or `cpu` cannot be limited, the start is refused.",
-        ),
+        )
+        .machine_check(unavailable_limits),
     ]
 }
 
@@ -96,6 +98,25 @@ impl JobOptions {
     pub fn restrictions(&self) -> Restrictions {
         Restrictions { user: self.user.clone(), limits: self.limits }
     }
+}
+
+/// What jobs would not have on this machine. A warning: a service may have what a shell has not.
+fn unavailable_limits(given: &Value) -> Vec<Problem> {
+    // What is wrong with them is reported by then.
+    let Ok(limits) = limits(Some(given)) else { return Vec::new() };
+    let found = herald_exec::ownership::unavailable(&limits).into_iter().map(|error| {
+        let help = match &error {
+            LimitError::OpenFiles(_) => {
+                "write a lower `open_files`, or let Herald have more: LimitNOFILE= in its unit"
+            }
+            _ => {
+                "a unit has what is delegated to it, not to this shell; to ask there, write  systemd-run --pipe -p \
+                 Delegate=yes COMMAND"
+            }
+        };
+        Problem::probe_warning(Path::top(), format!("as Herald would start from here: {error}")).help(help)
+    });
+    found.collect()
 }
 
 fn limits(given: Option<&Value>) -> Result<JobLimits, ComponentError> {

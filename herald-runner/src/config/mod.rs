@@ -33,6 +33,17 @@ pub enum LoadError {
     Options(#[from] Problems),
 }
 
+impl LoadError {
+    /// How many errors there are.
+    #[must_use]
+    pub fn errors(&self) -> usize {
+        match self {
+            Self::Read(ReadError::Yaml(problems)) | Self::Options(problems) => problems.errors(),
+            Self::Read(_) => 1,
+        }
+    }
+}
+
 /// Reads and checks a file.
 ///
 /// # Errors
@@ -78,7 +89,7 @@ pub fn check(
     of_runner(&file)?;
     let takes_from_queue = file.document.value().get("queue").is_some();
     let description = if takes_from_queue { options::with_queue() } else { description() };
-    let Checked { value, warnings } = flat::check(file, &description, RunnerConfig::of, variable)?;
+    let Checked { value, warnings, probed } = flat::check(file, &description, RunnerConfig::of, variable)?;
     let warnings = warnings.iter().map(|warning| warning.to_string().trim_end().to_owned()).collect();
-    Ok(RunnerConfig { warnings, ..value })
+    Ok(RunnerConfig { warnings, probed, ..value })
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use herald_config::yaml::LocatedProblem;
 use herald_exec::GitLimits;
 use herald_log::LogSettings;
 use herald_net::tls::ServerFiles;
@@ -69,13 +70,15 @@ pub struct RunnerConfig {
     pub request_timeout: Duration,
     /// What is not wrong, and deserves to be said.
     pub warnings: Vec<String>,
+    /// What prevents that on this machine.
+    pub probed: Vec<LocatedProblem>,
 }
 
 impl RunnerConfig {
-    /// Whether only secrets and warnings differ.
+    /// Whether only secrets, warnings and what this machine has differ.
     #[must_use]
     pub fn same_but_secrets(&self, other: &Self) -> bool {
-        let (secrets, warnings) = (other.secrets.clone(), other.warnings.clone());
-        Self { secrets, warnings, ..self.clone() } == *other
+        let Self { secrets, warnings, probed, .. } = other.clone();
+        Self { secrets, warnings, probed, ..self.clone() } == *other
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use herald_config::component_error::ComponentError;
 use herald_config::listener::{self, ListenerOptions};
 use herald_config::log::{self, LogFormat, LogLevel};
-use herald_config::spec::{CheckError, Description, OptionKind, OptionSpec, Options};
+use herald_config::spec::{CheckError, Description, OptionKind, OptionSpec, Options, PathUse};
 use herald_config::tls::TlsListenerOptions;
 use herald_config::unit;
 use herald_exec::{GitLimits, LARGEST_OUTPUT};
@@ -55,7 +55,8 @@ fn of_file(secret: OptionSpec) -> Description {
             "log_output",
             OptionKind::FilePath,
             "A file to append to, opened again at SIGHUP. Left out, the log goes to standard error.",
-        ),
+        )
+        .used_as(PathUse::File),
         log::format_option("log_format"),
     ];
     let work_dir = new(
@@ -63,7 +64,8 @@ fn of_file(secret: OptionSpec) -> Description {
         OptionKind::FilePath,
         "Where jobs run. Default: `$STATE_DIRECTORY/work`, else `/var/lib/herald-runner/work` for root, else \
          `$XDG_STATE_HOME/herald-runner/work` (`~/.local/state`).",
-    );
+    )
+    .used_as(PathUse::OwnFolder);
     let doc = "Executes signed jobs on this server for a heraldd elsewhere.";
     let description = Description::new("herald-runner", doc).doubts(tls::doubts).example(EXAMPLE);
     log.into_iter().chain(options(secret, work_dir)).fold(description, Description::option)
@@ -73,7 +75,9 @@ fn of_file(secret: OptionSpec) -> Description {
 /// be missing there, since it can be that of the own node.
 #[must_use]
 pub fn section(doc: &str, work_dir: &str) -> Description {
-    let work_dir = OptionSpec::new("work_dir", OptionKind::FilePath, "Where jobs run.").default(work_dir);
+    let work_dir = OptionSpec::new("work_dir", OptionKind::FilePath, "Where jobs run.")
+        .default(work_dir)
+        .used_as(PathUse::OwnFolder);
     let description = Description::new("runner", doc).doubts(tls::doubts);
     options(secret(), work_dir).fold(description, Description::option)
 }
@@ -130,7 +134,7 @@ fn options(secret: OptionSpec, work_dir: OptionSpec) -> impl Iterator<Item = Opt
         duration("request_timeout", "25s", "How long a whole request may take to arrive; at most 25 s.")
             .check(check_request_timeout),
     ];
-    listener::options(PORT)
+    listener::options(PORT, true)
         .into_iter()
         .chain([tls::option()])
         .chain(rest)
@@ -273,6 +277,7 @@ impl RunnerConfig {
             shutdown_grace: given.shutdown_grace,
             request_timeout: given.request_timeout,
             warnings: Vec::new(),
+            probed: Vec::new(),
         })
     }
 }

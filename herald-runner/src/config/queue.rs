@@ -28,7 +28,7 @@ pub fn queue_options() -> Vec<OptionSpec> {
             "url",
             OptionKind::Text,
             "Where Redis (7.0 or newer) or Valkey is: `redis://HOST:PORT/DB`, `rediss://…` with TLS, `redis+unix:///PATH`, \
-             or `redis+sentinel://HOST:PORT,HOST:PORT/MASTER/DB`.",
+             or `redis+sentinel://HOST:PORT,HOST:PORT/MASTER/DB`. Of a Redis Cluster it names one server.",
         )
         .required()
         .check(check_url),

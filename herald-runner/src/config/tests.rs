@@ -1,5 +1,7 @@
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use herald_config::log::{LogFormat, LogLevel};
@@ -172,13 +174,17 @@ fn others_who_can_read_a_literal_secret_are_a_warning() {
     let folder = tempfile::tempdir().unwrap();
     let secret = folder.path().join("secret");
     std::fs::write(&secret, "the_secret_should_be_strong_enough\n").unwrap();
+    let set_mode = |path: &Path, mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    set_mode(folder.path(), 0o755);
     // A path that is not absolute begins at the folder of the configuration.
-    for (text, exposed, warned) in [
-        (SECRET, true, true),
-        (SECRET, false, false),
-        ("secret: ${file:secret}\n", true, false),
-        ("secret: ${env:SECRET}\n", true, false),
+    for (text, exposed, mode, warned) in [
+        (SECRET, true, 0o600, true),
+        (SECRET, false, 0o600, false),
+        ("secret: ${file:secret}\n", true, 0o600, false),
+        ("secret: ${file:secret}\n", false, 0o644, true),
+        ("secret: ${env:SECRET}\n", true, 0o644, false),
     ] {
+        set_mode(&secret, mode);
         let variable = |_: &str| Some(OsString::from("the_secret_should_be_strong_enough"));
         let file = ConfigurationFile {
             open_to_others: exposed,

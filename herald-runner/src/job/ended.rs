@@ -34,7 +34,7 @@ impl JobEnd {
         let mut report = match outcome {
             Ok(report) => report,
             Err(error) => {
-                let ran = matches!(error, ExecError::File(_));
+                let ran = matches!(error, ExecError::File { .. });
                 return Self::NotRun { reason: error.to_string(), ran, ending: error.ending() };
             }
         };
@@ -98,8 +98,8 @@ impl JobLabels {
             JobEnd::Ran { report, .. } => {
                 let (exit_code, signal) = (report.ending.exit_code(), report.ending.signal());
                 tracing::info!(
-                    job_id = %id, attempt, router = %router, task = %task, ending = ?report.ending, exit_code, signal,
-                    files = report.files.len(), seconds = took.as_secs_f32(), "job ended"
+                    job_id = %id, attempt, router = %router, task = %task, ending = %report.ending, exit_code, signal,
+                    files = report.files.len(), took = %format_args!("{:.1} s", took.as_secs_f32()), "job ended"
                 );
             }
             JobEnd::NotRun { reason, ran, .. } => {

@@ -124,7 +124,7 @@ fn in_version_1_a_closed_connection_stops_the_job() {
     stream.write_all(&crate::client::raw("POST", "/", &[("X-Herald-Signature", &signature)], &job)).unwrap();
     wait_for("the job", || runner.path("started").exists());
     drop(stream);
-    wait_for("its end", || runner.log().contains("Cancelled"));
+    wait_for("its end", || runner.log().contains("cancelled"));
     std::thread::sleep(Duration::from_secs(4));
     assert!(!runner.path("ended").exists());
 }

@@ -1,10 +1,11 @@
 //! The daemon itself: what it is, what it goes by, how it does.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use herald_access::Role;
 use herald_core::dispatcher::DispatcherStatus;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
@@ -12,12 +13,13 @@ use tokio::sync::oneshot;
 
 use super::act::CommandAct;
 use super::answer::{CommonErrors, ErrorResponse, HandlerResult, Missing};
-use super::caller::ReasonQuery;
+use super::caller::{ApiCaller, ReasonQuery};
 use super::context::Api;
 use super::given::Named;
 use super::resources;
 use herald_control::model;
 use herald_metrics::MetricsFormat;
+use herald_overview::history::resources as recorded;
 use herald_overview::node_jobs::node_jobs;
 use herald_remote::KnownNode;
 
@@ -30,7 +32,7 @@ pub(crate) async fn routers(State(api): State<Arc<Api>>) -> HandlerResult<Json<V
     let routers = tokio::task::spawn_blocking(move || {
         let mut routers = view.routers();
         for router in &mut routers {
-            router.paused = pauses.remove(&router.name).map(resources::pause);
+            router.paused = pauses.remove(&router.name).map(recorded::pause);
         }
         routers
     });
@@ -57,7 +59,7 @@ pub(crate) async fn nodes(State(api): State<Arc<Api>>) -> Json<Vec<model::NodeRe
 fn known_nodes(api: &Api) -> Vec<model::NodeResource> {
     let mut drains = api.drains.current(api.clock.now());
     let shown = |known: KnownNode| {
-        let drained = drains.remove(&known.name).map(resources::drain);
+        let drained = drains.remove(&known.name).map(recorded::drain);
         model::NodeResource { drained, ..resources::node(known) }
     };
     api.nodes.nodes().into_iter().map(shown).collect()
@@ -81,8 +83,13 @@ pub(crate) async fn node(
 /// Version, process, configuration, number of running and queued jobs
 #[utoipa::path(get, path = "/v1/info", tag = "daemon",
     responses((status = 200, description = "The daemon.", body = model::DaemonInfo), CommonErrors))]
-pub(crate) async fn info(State(api): State<Arc<Api>>) -> Json<model::DaemonInfo> {
+pub(crate) async fn info(
+    State(api): State<Arc<Api>>,
+    Extension(by): Extension<ApiCaller>,
+) -> Json<model::DaemonInfo> {
     let status = api.status().await;
+    let failed = api.failed_reload.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let is_admin = by.caller.require(Role::Admin).is_ok();
     let count = |of: fn(&DispatcherStatus) -> usize| status.as_ref().map_or(0, |now| of(now) as u64);
     Json(model::DaemonInfo {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -92,7 +99,8 @@ pub(crate) async fn info(State(api): State<Arc<Api>>) -> Json<model::DaemonInfo>
         state_dir: api.state_dir.as_ref().map(|folder| folder.display().to_string()),
         running: count(|now| now.running),
         queued: count(|now| now.waiting),
-        paused: api.pauses.current(api.clock.now()).into_values().map(resources::pause).collect(),
+        paused: api.pauses.current(api.clock.now()).into_values().map(recorded::pause).collect(),
+        failed_reload: failed.map(|failed| if is_admin { failed } else { failed.without_reason() }),
     })
 }
 

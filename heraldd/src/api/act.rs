@@ -3,16 +3,19 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
 use herald_access::{AuthenticatedCaller, Forbidden, Role, Via};
 use herald_core::actor::Actor;
-use herald_store::audit::AuditRecord;
+use herald_store::audit::{AuditRecord, RequestedActs};
 use http::StatusCode;
 use http::request::Parts;
 
 use super::answer::{ErrorResponse, HandlerResult};
 use super::caller::{self, ApiCaller};
 use super::context::Api;
+use herald_control::model::ProblemDetails;
 use herald_control::rights::RouteRight;
 
 /// Begins the name of the router of an application.
@@ -27,6 +30,7 @@ pub(crate) struct ApiAct {
     caller: Arc<AuthenticatedCaller>,
     by: Actor,
     path: String,
+    recorded: RequestedActs,
 }
 
 /// For a request whose body is something else than a reason.
@@ -71,7 +75,8 @@ impl ApiAct {
         let right = parts.extensions.get::<&'static RouteRight>().copied().ok_or_else(missing)?;
         let by = caller::actor(caller, &parts.headers, reason)?;
         let path = parts.uri.path().to_owned();
-        Ok(Self { api: api.clone(), right, caller: caller.caller.clone(), by, path })
+        let recorded = parts.extensions.get::<RequestedActs>().cloned().unwrap_or_default();
+        Ok(Self { api: api.clone(), right, caller: caller.caller.clone(), by, path, recorded })
     }
 
     /// The same, for this reason, where one is given.
@@ -158,18 +163,38 @@ impl ApiAct {
     /// Records where it would have done something that the caller's role does not allow it at all, and says so.
     pub(crate) async fn refused(self, why: Forbidden) -> ErrorResponse {
         let Some(act) = self.right.act else { return ErrorResponse::new(StatusCode::FORBIDDEN, why) };
-        match record(&self.api, self.by, act, self.path, Some(&why)).await {
-            Ok(()) => ErrorResponse::new(StatusCode::FORBIDDEN, why),
+        match record(&self.api, self.by, act, self.path, Some(why.to_string())).await {
+            Ok(_) => ErrorResponse::new(StatusCode::FORBIDDEN, why),
             Err(error) => error,
         }
     }
 
     async fn recorded(self, target: String, allowed: Result<(), Forbidden>) -> HandlerResult<Arc<Actor>> {
         let act = self.right.act.unwrap_or(self.right.path);
-        record(&self.api, self.by.clone(), act, target, allowed.as_ref().err()).await?;
+        let refused = allowed.as_ref().err().map(ToString::to_string);
+        let id = record(&self.api, self.by.clone(), act, target, refused).await?;
         allowed?;
+        self.recorded.add(id);
         Ok(Arc::new(self.by))
     }
+}
+
+/// After every act: one that was recorded and came to nothing is marked so in the audit.
+pub(crate) async fn record_outcome(
+    State(api): State<Arc<Api>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let acts = RequestedActs::default();
+    request.extensions_mut().insert(acts.clone());
+    let response = next.run(request).await;
+    if response.status().is_client_error() || response.status().is_server_error() {
+        let problem = response.extensions().get::<ProblemDetails>();
+        let why = problem.map_or_else(|| response.status().to_string(), |problem| problem.detail.clone());
+        let why = api.view().plan.mask.text(&why.chars().take(LONGEST_TARGET).collect::<String>());
+        acts.fail(&*api.audit, &why).await;
+    }
+    response
 }
 
 /// Whose rights count for these routers and apps: the router of an application is under those of the application.
@@ -186,18 +211,19 @@ pub(crate) async fn record(
     by: Actor,
     act: &str,
     target: String,
-    refused: Option<&Forbidden>,
-) -> HandlerResult<()> {
+    refused: Option<String>,
+) -> HandlerResult<u64> {
     let mask = &api.view().plan.mask;
     let record = AuditRecord {
         at: api.clock.now(),
         actor: by.masked(mask),
         act: act.to_owned(),
         target: mask.text(&target.chars().take(LONGEST_TARGET).collect::<String>()),
-        refused: refused.map(ToString::to_string),
+        refused,
+        failed: None,
     };
     let user = record.actor.user.as_deref();
-    match refused {
+    match &record.refused {
         Some(why) => tracing::warn!(user, via = &*by.via, act, target = record.target, "act refused: {why}"),
         None => tracing::info!(user, via = &*by.via, act, target = record.target, "act accepted"),
     }

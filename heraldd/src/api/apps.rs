@@ -26,6 +26,7 @@ use super::jobs::rejected;
 use super::view::View;
 use crate::app::{app_of, name_of};
 use herald_control::model;
+use herald_store::history::first_job;
 
 /// How long a revision may take to be found out while somebody waits.
 const LONGEST_RESOLVE: Duration = Duration::from_secs(10);
@@ -338,16 +339,7 @@ async fn begin(
     let event =
         NewEvent { by: Some(by), key, watch: Some(watch.clone()), ..NewEvent::new(APP.into(), params) };
     let event_id = api.handle.accept_event(event).await.map_err(|refused| rejected(&refused))?;
-    let job_id = match tokio::time::timeout(LONGEST_JOB, watch.matched()).await {
-        Ok(_) => {
-            let (ended, open) = watch.so_far();
-            open.first()
-                .map(|made| &made.job_id)
-                .or(ended.first().map(|ended| &ended.job_id))
-                .map(ToString::to_string)
-        }
-        Err(_) => None,
-    };
+    let job_id = first_job(&*api.history, &watch, &event_id, LONGEST_JOB).await.map(|id| id.to_string());
     let accepted = model::DeploymentAccepted { event_id: event_id.to_string(), job_id, revision };
     Ok((StatusCode::ACCEPTED, Json(accepted)))
 }

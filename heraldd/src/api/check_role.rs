@@ -23,7 +23,13 @@ pub(crate) async fn check_role(State(api): State<Arc<Api>>, mut request: Request
     };
     let allowed = right.check(&caller.caller);
     request.extensions_mut().insert(right);
-    let Err(forbidden) = allowed else { return next.run(request).await };
+    let Err(forbidden) = allowed else {
+        let response = next.run(request).await;
+        if right.act.is_some() && (response.status().is_success() || response.status().is_redirection()) {
+            api.changes.announce(api.clock.now());
+        }
+        return response;
+    };
     match RequestAct::from_request_parts(&mut request.into_parts().0, &api).await {
         Ok(RequestAct(act)) => act.refused(forbidden).await.into_response(),
         Err(bad) => bad.into_response(),

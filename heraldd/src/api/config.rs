@@ -7,8 +7,6 @@ use axum::extract::State;
 use axum::{Extension, Json};
 use herald_access::Role;
 use herald_control::model;
-use herald_core::problem::Severity;
-use herald_core::yaml::LocatedProblem;
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -37,30 +35,15 @@ fn check_file(path: &Path, node: Option<&str>) -> FoundProblems {
         FoundProblems { is_valid, problems: problems.into_iter().take(PROBLEMS).collect(), count, digest }
     };
     match loading::load(path, node, None) {
-        Ok(loaded) => found(true, loaded.config.warnings.iter().map(problem).collect()),
+        Ok(loaded) => found(true, loaded.config.warnings.iter().map(model::ConfigProblem::from).collect()),
         Err(ConfigLoadError::Places(problems)) => {
-            found(false, problems.found().iter().map(problem).collect())
+            found(false, problems.found().iter().map(model::ConfigProblem::from).collect())
         }
         Err(ConfigLoadError::Whole(message)) => {
             let (file, line, column, help) = (None, None, None, None);
             let severity = "error".to_owned();
             found(false, vec![model::ConfigProblem { severity, file, line, column, message, help }])
         }
-    }
-}
-
-fn problem(found: &LocatedProblem) -> model::ConfigProblem {
-    let severity = match found.severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-    };
-    model::ConfigProblem {
-        severity: severity.to_owned(),
-        file: Some(found.file.clone()),
-        line: Some(found.line as u64),
-        column: Some(found.column as u64),
-        message: found.message.clone(),
-        help: found.help.clone(),
     }
 }
 
@@ -164,6 +147,28 @@ mod tests {
             let names: Vec<&str> = config.entries.iter().filter_map(|entry| entry.name.as_deref()).collect();
             let shown = format!("{} {} {}", names.join(","), config.problem_count, config.problems.len());
             assert_eq!(shown, expected, "{path} {role}: {body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn why_a_reload_failed_is_for_an_admin() {
+        let (api, _dispatcher) = api(Arc::default(), Arc::default(), None);
+        let failed =
+            model::FailedReload::new("2026-11-28T12:55:00Z".to_owned(), "/c.yml:3:4: no".into(), &[]);
+        *api.failed_reload.write().unwrap() = Some(failed);
+        for (role, error) in [
+            (Role::Viewer, "an admin sees why"),
+            (Role::Operator, "an admin sees why"),
+            (Role::Admin, "/c.yml:3:4: no"),
+        ] {
+            let request = Request::get("/v1/info").body(Body::empty()).unwrap();
+            let (_, body) = send_as(&api, Some(caller(role).await), request).await;
+            let info: model::DaemonInfo = serde_json::from_str(&body).unwrap();
+            assert_eq!(
+                info.failed_reload.map(|failed| failed.error).as_deref(),
+                Some(error),
+                "{role}: {body}"
+            );
         }
     }
 }

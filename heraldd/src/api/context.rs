@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use super::reload::ReloadRequest;
 use super::view::View;
 use crate::page::state::PageState;
+use herald_control::model::FailedReload;
 use herald_metrics::Metrics;
 use herald_remote::NodeRegistry;
 use herald_store::audit::AuditLog;
@@ -62,6 +63,8 @@ pub struct Api {
     pub metrics: Arc<Metrics>,
     /// What is recorded right now.
     pub changes: Changes,
+    /// The last reload, where it failed.
+    pub failed_reload: RwLock<Option<FailedReload>>,
     /// The way to the daemon, which reloads.
     pub reload: mpsc::Sender<ReloadRequest>,
     /// The configuration file, for people.

@@ -13,7 +13,7 @@ use super::caller::ReasonQuery;
 use super::context::Api;
 use super::given::Named;
 use super::pauses::whole_second;
-use super::resources;
+use herald_overview::history::resources;
 
 /// Drains a node: it gets no new jobs until it is resumed. Those that run there finish; those that are for it wait, and
 /// deployments take it for a node that is away

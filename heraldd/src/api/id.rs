@@ -74,6 +74,14 @@ async fn whole_id(api: &Api, kind: IdKind, text: String) -> HandlerResult<String
     }
 }
 
+/// The message that is meant: as the job of this server that put it; that of another server by its whole id.
+pub(super) async fn message_id(api: &Api, text: String) -> HandlerResult<String> {
+    match whole_id(api, IdKind::Job, text.clone()).await {
+        Err(error) if error.status() == StatusCode::NOT_FOUND && !text.starts_with("last") => Ok(text),
+        found => found,
+    }
+}
+
 fn is_router(api: &Api, name: &str) -> bool {
     api.view().router_names().contains(name)
 }

@@ -17,7 +17,6 @@ use super::id::JobInPath;
 use herald_control::model;
 use herald_overview::history::job_list::{self, JobsQuery};
 use herald_overview::history::resources;
-use herald_store::history::JobStatus;
 
 /// The jobs that are known, newest first
 #[utoipa::path(get, path = "/v1/jobs", tag = "jobs", params(JobsQuery),
@@ -28,7 +27,9 @@ pub(crate) async fn list(
 ) -> HandlerResult<Json<model::Page<model::JobSummary>>> {
     let query = query.read(api.clock.now());
     let query = query.map_err(|error| ErrorResponse::new(StatusCode::BAD_REQUEST, error))?;
-    Ok(Json(job_list::page(api.history.jobs(query).await?)))
+    let mut page = job_list::page(api.history.jobs(query).await?);
+    job_list::say_what_waits(&api.handle, &mut page.items).await;
+    Ok(Json(page))
 }
 
 /// One job with its attempts, parameters (secrets masked), result and times
@@ -39,9 +40,9 @@ pub(crate) async fn one(
     JobInPath { id }: JobInPath,
 ) -> HandlerResult<Json<model::JobResource>> {
     let job = api.history.job(&id).await?.ok_or_else(|| ErrorResponse::unknown("job", &id))?;
-    let is_queued = job.summary.state.status == JobStatus::Queued;
-    let waits_for = if is_queued { api.handle.waits_for(&id).await } else { None };
-    Ok(Json(model::JobResource { waits_for, ..resources::job(job) }))
+    let mut job = resources::job(job);
+    job_list::say_what_waits(&api.handle, [&mut job.summary]).await;
+    Ok(Json(job))
 }
 
 /// Cancels a queued or running job
@@ -59,7 +60,8 @@ pub(crate) async fn cancel(
         Err(_) => None,
     };
     let by = act.begin(format!("job {id}"), router.as_deref()).await?;
-    let found = api.handle.cancel(&id, "it was cancelled through the API", Some(by)).await;
+    let who = by.user.as_ref().map(|user| format!(" by {user}"));
+    let found = api.handle.cancel(&id, &format!("cancelled{}", who.unwrap_or_default()), Some(by)).await;
     let unrecorded = |error| {
         let why =
             format!("the end of the job cannot be recorded, so it is not cancelled for certain: {error}");

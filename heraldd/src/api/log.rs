@@ -20,9 +20,10 @@ use super::answer::{CommonErrors, ErrorResponse, HandlerResult, UnknownId};
 use super::context::Api;
 use super::given::Asked;
 use super::id::JobInPath;
-use super::log_lines::LineParams;
+use super::log_lines;
 use herald_control::model;
 use herald_overview::history::log_format::{Format, OutputFormatter, no_such_attempt};
+use herald_overview::history::log_lines::LineParams;
 use herald_store::history::JobView;
 use herald_store::job_log::LogError;
 
@@ -100,7 +101,7 @@ pub(crate) async fn log(
         Which::Stdout => Stream::Stdout,
         Which::Stderr => Stream::Stderr,
     });
-    let attempt = query.attempt.map_or(job.summary.state.attempt, NonZeroU32::get);
+    let attempt = query.attempt.map_or(job.summary.state.attempt_with_output(), NonZeroU32::get);
     if let Some(sentence) = no_such_attempt(&job, attempt).filter(|_| !query.follow) {
         return Err(ErrorResponse::new(StatusCode::NOT_FOUND, sentence));
     }
@@ -110,7 +111,7 @@ pub(crate) async fn log(
             let sentence = "follow cannot be used with from_line, lines, tail, around or search";
             return Err(ErrorResponse::new(StatusCode::BAD_REQUEST, sentence));
         }
-        return wanted.answer(&api.logs, &id, attempt, stream, query.format).await;
+        return log_lines::answer(wanted, &api.logs, &id, attempt, stream, query.format).await;
     }
     let followed = FollowedLog {
         api,

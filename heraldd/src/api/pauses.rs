@@ -17,7 +17,7 @@ use super::answer::{CommonErrors, ErrorResponse, HandlerResult, Missing};
 use super::caller::ReasonQuery;
 use super::context::Api;
 use super::given::{Asked, Named};
-use super::resources;
+use herald_overview::history::resources;
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

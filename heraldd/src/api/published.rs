@@ -1,5 +1,6 @@
 //! Projects that are published from etcd: how they are, how they differ, publishing one now.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -22,7 +23,7 @@ use super::view::View;
 use crate::executor::publish::publisher_of;
 use crate::trigger::etcd::projects_of;
 use herald_control::model;
-use herald_projects::{PreviewError, ProjectState, PublishedProject};
+use herald_projects::{PreviewError, ProjectState, PublishError, PublishedProject, Publisher};
 
 /// A project with what publishes it.
 struct FoundProject {
@@ -72,6 +73,12 @@ async fn named(view: &View, name: &str) -> HandlerResult<FoundProject> {
     in_etcd(view, name).await?.ok_or_else(unknown)
 }
 
+fn publisher<'a>(view: &'a View, found: &FoundProject, name: &str) -> HandlerResult<&'a Publisher> {
+    let executor = view.plan.executors.get(&found.executor);
+    let publisher = executor.and_then(|executor| publisher_of(&**executor));
+    publisher.ok_or_else(|| ErrorResponse::unknown("project", name))
+}
+
 /// A project that no event has named yet: etcd has it below the prefix of a trigger whose jobs publish.
 async fn in_etcd(view: &View, name: &str) -> HandlerResult<Option<FoundProject>> {
     for route in view.plan.workflow.all() {
@@ -107,7 +114,7 @@ pub(super) async fn states(view: &View) -> Vec<ProjectState> {
 /// The projects that are published from etcd
 #[utoipa::path(get, path = "/v1/published", tag = "configuration",
     responses((status = 200, description = "The projects.", body = model::PublishedList), CommonErrors))]
-pub(super) async fn list(State(api): State<Arc<Api>>) -> HandlerResult<Json<model::PublishedList>> {
+pub(crate) async fn list(State(api): State<Arc<Api>>) -> HandlerResult<Json<model::PublishedList>> {
     let found = projects(&api.view()).await?;
     Ok(Json(model::PublishedList {
         items: found.into_iter().map(|found| resources::published(found.project)).collect(),
@@ -118,16 +125,13 @@ pub(super) async fn list(State(api): State<Arc<Api>>) -> HandlerResult<Json<mode
 #[utoipa::path(get, path = "/v1/published/{name}/diff", tag = "configuration", params(("name" = String, Path, description = "The project.")),
     responses((status = 200, description = "The files that would change.", body = model::PublishedDiff), CommonErrors, Missing,
         (status = 409, description = "It would fail: `detail` says why. Or several hosts have this project: see `candidates`.", body = model::ProblemDetails, content_type = "application/problem+json")))]
-pub(super) async fn diff(
+pub(crate) async fn diff(
     State(api): State<Arc<Api>>,
     Named(name): Named,
 ) -> HandlerResult<Json<model::PublishedDiff>> {
     let view = api.view();
     let found = named(&view, &name).await?;
-    let publisher = view.plan.executors.get(&found.executor);
-    let Some(publisher) = publisher.and_then(|executor| publisher_of(&**executor)) else {
-        return Err(ErrorResponse::unknown("project", &name));
-    };
+    let publisher = publisher(&view, &found, &name)?;
     let (keys, job) = (found.project.keys.clone(), job_of(&view, &found));
     let preview = publisher.preview(&job, &keys, &view.plan.mask).await.map_err(|error| match error {
         PreviewError::Etcd(error) => ErrorResponse::later(StatusCode::SERVICE_UNAVAILABLE, error),
@@ -139,8 +143,8 @@ pub(super) async fn diff(
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct PublishQuery {
-    /// Write every file and run every command, also where nothing changed.
+pub(crate) struct PublishQuery {
+    /// Write every file and run every command, also where nothing changed. A held project stays as it is.
     #[serde(default)]
     #[param(required = false)]
     force: bool,
@@ -148,7 +152,7 @@ pub(super) struct PublishQuery {
     #[serde(default)]
     #[param(required = false)]
     accept: bool,
-    /// Restore the state after this publication, by the id of its job.
+    /// Restore the state after this publication: the id of its job, a unique part of it, `last` or `last:ROUTER`.
     #[param(max_length = 100)]
     rollback: Option<String>,
     /// Why, in your own words: 500 characters at most. It is recorded. The header `Herald-Reason` does the same.
@@ -157,11 +161,19 @@ pub(super) struct PublishQuery {
     reason: Option<String>,
 }
 
+impl PublishQuery {
+    /// Of a form: the fields that are there.
+    pub(crate) fn of(fields: &BTreeMap<String, String>) -> Self {
+        let [force, accept] = ["force", "accept"].map(|name| fields.contains_key(name));
+        Self { force, accept, rollback: fields.get("rollback").cloned(), ..Self::default() }
+    }
+}
+
 /// Publishes a project now
 #[utoipa::path(post, path = "/v1/published/{name}", tag = "configuration",
     params(("name" = String, Path, description = "The project."), PublishQuery),
-    responses((status = 200, description = "The event is recorded.", body = model::Activated), CommonErrors, Conflict, TooManyRequests))]
-pub(super) async fn publish(
+    responses((status = 200, description = "The event is recorded.", body = model::Activated), CommonErrors, Missing, Conflict, TooManyRequests))]
+pub(crate) async fn publish(
     State(api): State<Arc<Api>>,
     Named(name): Named,
     Asked(query): Asked<PublishQuery>,
@@ -169,8 +181,7 @@ pub(super) async fn publish(
 ) -> HandlerResult<Json<model::Activated>> {
     let view = api.view();
     let found = named(&view, &name).await?;
-    let trigger = view.plan.workflow.all().find(|route| route.executor == found.executor);
-    let Some(trigger) = trigger.map(|route| route.trigger.clone()) else {
+    let Some(trigger) = trigger_of(&view, &found) else {
         let why = format!("no router uses the executor \"{}\"", found.executor);
         return Err(ErrorResponse::new(StatusCode::CONFLICT, why));
     };
@@ -178,13 +189,41 @@ pub(super) async fn publish(
     params.insert("force".to_owned(), query.force.into());
     params.insert("accept".to_owned(), query.accept.into());
     if let Some(rollback) = query.rollback {
-        params.insert("rollback".to_owned(), rollback.into());
+        let given = match rollback.split_once(':') {
+            Some(("last", router)) if view.routers_of(&trigger).any(|own| own == router) => "last",
+            _ => &rollback,
+        };
+        let kept = publisher(&view, &found, &name)?.kept(&found.project.keys, given).await;
+        params.insert("rollback".to_owned(), kept.map_err(not_kept)?.into());
     }
     let by = act.begin(format!("project {name}"), view.routers_of(&trigger)).await?;
     match api.handle.accept_event(NewEvent { by: Some(by), ..NewEvent::new(trigger, params) }).await {
         Ok(event_id) => Ok(Json(model::Activated { event_id: event_id.to_string() })),
         Err(refused) => Err(rejected(&refused)),
     }
+}
+
+fn not_kept(error: PublishError) -> ErrorResponse {
+    match error {
+        PublishError::NotKept(why) => ErrorResponse::new(StatusCode::NOT_FOUND, why),
+        PublishError::SeveralKept { part, ids } => ErrorResponse::ambiguous("publication", &part, ids),
+        error => ErrorResponse::later(StatusCode::SERVICE_UNAVAILABLE, error),
+    }
+}
+
+/// The trigger whose events publish this project.
+fn trigger_of(view: &View, found: &FoundProject) -> Option<Name> {
+    let route = view.plan.workflow.all().find(|route| route.executor == found.executor);
+    route.map(|route| route.trigger.clone())
+}
+
+/// A project, and the routers that publish it.
+pub(crate) async fn one(api: &Api, name: &str) -> HandlerResult<(model::PublishedResource, Vec<String>)> {
+    let view = api.view();
+    let found = named(&view, name).await?;
+    let trigger = trigger_of(&view, &found);
+    let routers = trigger.iter().flat_map(|trigger| view.routers_of(trigger)).map(str::to_owned).collect();
+    Ok((resources::published(found.project), routers))
 }
 
 /// The parameters of an event of this project.

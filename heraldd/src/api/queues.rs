@@ -16,10 +16,11 @@ use super::answer::{BadBody, CommonErrors, Conflict, ErrorResponse, HandlerResul
 use super::caller::ReasonQuery;
 use super::context::Api;
 use super::given::{Asked, Named};
-use super::queue_resources;
+use super::id::message_id;
 use super::view::View;
 use herald_control::model;
 use herald_metrics::{QueueSnapshot, TopicSnapshot};
+use herald_overview::queues::{self as queue_resources, topics};
 use herald_queue_jobs::QueueConnection;
 
 /// How long a queue is waited for.
@@ -58,7 +59,7 @@ fn named(api: &Api, name: &str) -> HandlerResult<QueueConnection> {
 /// The queues, with their topics
 #[utoipa::path(get, path = "/v1/queues", tag = "queues",
     responses((status = 200, description = "The queues. One that cannot be reached is listed without topics.", body = model::QueueList), CommonErrors))]
-pub(super) async fn list(State(api): State<Arc<Api>>) -> HandlerResult<Json<model::QueueList>> {
+pub(crate) async fn list(State(api): State<Arc<Api>>) -> HandlerResult<Json<model::QueueList>> {
     let queues = api.view().queues.clone();
     let mut items = Vec::new();
     for connection in queues.iter() {
@@ -99,19 +100,11 @@ fn topic_snapshot(topic: TopicStatus) -> TopicSnapshot {
     }
 }
 
-async fn topics(queue: &dyn Queue) -> Result<Vec<TopicStatus>, QueueError> {
-    let mut all = Vec::new();
-    for topic in queue.topics().await? {
-        all.push(queue.topic(&topic).await?);
-    }
-    Ok(all)
-}
-
 /// A topic
 #[utoipa::path(get, path = "/v1/queues/{queue}/topics/{topic}", tag = "queues",
     params(("queue" = String, Path, description = "The queue."), ("topic" = String, Path, description = "The topic.")),
     responses((status = 200, description = "The topic.", body = model::TopicResource), CommonErrors, Missing))]
-pub(super) async fn topic(
+pub(crate) async fn topic(
     State(api): State<Arc<Api>>,
     TopicInPath { queue, topic }: TopicInPath,
 ) -> HandlerResult<Json<model::TopicResource>> {
@@ -122,9 +115,10 @@ pub(super) async fn topic(
 }
 
 /// The two names in the path.
-pub(super) struct TopicInPath {
-    queue: String,
-    topic: String,
+#[derive(Clone)]
+pub(crate) struct TopicInPath {
+    pub(crate) queue: String,
+    pub(crate) topic: String,
 }
 
 impl<S: Send + Sync> axum::extract::FromRequestParts<S> for TopicInPath {
@@ -147,12 +141,13 @@ async fn known_topic(queue: &dyn Queue, topic: &str) -> HandlerResult<()> {
 }
 
 /// A message: where it is, and why
-#[utoipa::path(get, path = "/v1/queue-messages/{id}", tag = "queues", params(("id" = String, Path, description = "The id of the message: that of the job that put it.")),
+#[utoipa::path(get, path = "/v1/queue-messages/{id}", tag = "queues", params(("id" = String, Path, description = "The id of the message: that of the job that put it, or a part of it that no other job of this server has, or `last`, or `last:ROUTER`.")),
     responses((status = 200, description = "The message, in each topic that knows the id.", body = Vec<model::MessageResource>), CommonErrors, Missing))]
 pub(super) async fn message(
     State(api): State<Arc<Api>>,
     Named(id): Named,
 ) -> HandlerResult<Json<Vec<model::MessageResource>>> {
+    let id = message_id(&api, id).await?;
     let view = api.view();
     let mut found = Vec::new();
     for connection in view.queues.iter() {
@@ -174,20 +169,20 @@ pub(super) async fn message(
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct DeadQuery {
+pub(crate) struct DeadQuery {
     /// Where the page before ended: its `next_cursor`.
     #[param(max_length = 100)]
-    cursor: Option<String>,
+    pub(crate) cursor: Option<String>,
     /// How many, 100 if not given.
     #[param(minimum = 1, maximum = 1000)]
-    limit: Option<usize>,
+    pub(crate) limit: Option<usize>,
 }
 
 /// The dead letters of a topic, oldest first
 #[utoipa::path(get, path = "/v1/queues/{queue}/topics/{topic}/dead", tag = "queues",
     params(("queue" = String, Path, description = "The queue."), ("topic" = String, Path, description = "The topic."), DeadQuery),
     responses((status = 200, description = "A page of them.", body = model::Page<model::DeadLetterResource>), CommonErrors, Missing, BadBody))]
-pub(super) async fn dead(
+pub(crate) async fn dead(
     State(api): State<Arc<Api>>,
     TopicInPath { queue, topic }: TopicInPath,
     Asked(query): Asked<DeadQuery>,
@@ -207,7 +202,7 @@ pub(super) async fn dead(
 #[utoipa::path(post, path = "/v1/queues/{queue}/topics/{topic}/pause", tag = "queues",
     params(("queue" = String, Path, description = "The queue."), ("topic" = String, Path, description = "The topic."), ReasonQuery),
     responses((status = 200, description = "It is paused.", body = model::TopicPaused), CommonErrors, Missing))]
-pub(super) async fn pause(
+pub(crate) async fn pause(
     State(api): State<Arc<Api>>,
     path: TopicInPath,
     CommandAct(act): CommandAct,
@@ -219,7 +214,7 @@ pub(super) async fn pause(
 #[utoipa::path(post, path = "/v1/queues/{queue}/topics/{topic}/resume", tag = "queues",
     params(("queue" = String, Path, description = "The queue."), ("topic" = String, Path, description = "The topic."), ReasonQuery),
     responses((status = 200, description = "It is resumed.", body = model::TopicPaused), CommonErrors, Missing))]
-pub(super) async fn resume(
+pub(crate) async fn resume(
     State(api): State<Arc<Api>>,
     path: TopicInPath,
     CommandAct(act): CommandAct,
@@ -235,16 +230,21 @@ async fn set_paused(
 ) -> HandlerResult<Json<model::TopicPaused>> {
     let connection = named(api, &path.queue)?;
     let queue = &*connection.queue;
-    act.begin_everywhere(format!("topic {}/{}", path.queue, path.topic)).await?;
-    ask(queue, queue.set_paused(&path.topic, paused)).await?;
+    let by = act.begin_everywhere(format!("topic {}/{}", path.queue, path.topic)).await?;
+    // One that nobody knows is a misspelt one; a pause that is there can be ended all the same.
+    if paused || ask(queue, queue.topic(&path.topic)).await?.pause.is_none() {
+        known_topic(queue, &path.topic).await?;
+    }
+    let by = paused.then(|| queue_resources::paused_by(&by, &api.view().plan.mask));
+    ask(queue, queue.set_paused(&path.topic, by.as_ref())).await?;
     Ok(Json(model::TopicPaused { topic: path.topic, paused }))
 }
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct RequeueQuery {
-    /// The id of one message; without it, all dead letters of the topic.
+pub(crate) struct RequeueQuery {
+    /// The id of one message, or a part of it as for jobs; without it, all dead letters of the topic.
     #[param(max_length = 200)]
     id: Option<String>,
     /// How many at most, oldest first; 1000 if not given.
@@ -256,11 +256,18 @@ pub(super) struct RequeueQuery {
     reason: Option<String>,
 }
 
+impl RequeueQuery {
+    /// Of one message, or of as many as can be at once.
+    pub(crate) fn of(id: Option<String>) -> Self {
+        Self { id, ..Self::default() }
+    }
+}
+
 /// Puts dead letters of a topic back into it
 #[utoipa::path(post, path = "/v1/queues/{queue}/topics/{topic}/requeue", tag = "queues",
     params(("queue" = String, Path, description = "The queue."), ("topic" = String, Path, description = "The topic."), RequeueQuery),
     responses((status = 200, description = "How many were.", body = model::Requeued), CommonErrors, Missing, Conflict))]
-pub(super) async fn requeue(
+pub(crate) async fn requeue(
     State(api): State<Arc<Api>>,
     TopicInPath { queue, topic }: TopicInPath,
     Asked(query): Asked<RequeueQuery>,
@@ -270,18 +277,22 @@ pub(super) async fn requeue(
     let queue = &*connection.queue;
     act.begin_everywhere(format!("topic {}/{topic}", queue.name())).await?;
     let limit = query.limit.unwrap_or(MOST).clamp(1, MOST);
+    let id = match query.id {
+        Some(id) => Some(message_id(&api, id).await?),
+        None => None,
+    };
     let (mut requeued, mut skipped, mut after) = (0, 0, None::<String>);
     while requeued < limit as u64 {
         let letters = ask(queue, queue.dead_letters(&topic, after.as_deref(), MOST)).await?;
         let Some(last) = letters.last().map(|letter| letter.entry.clone()) else { break };
-        let wanted = |letter: &&DeadLetter| query.id.as_ref().is_none_or(|id| *id == letter.id);
+        let wanted = |letter: &&DeadLetter| id.as_ref().is_none_or(|id| *id == letter.id);
         for letter in letters.iter().filter(wanted).take(limit - usize::try_from(requeued).unwrap_or(limit)) {
             let put = letter.message.is_ok() && ask(queue, queue.requeue_dead(letter)).await?;
             (requeued, skipped) = (requeued + u64::from(put), skipped + u64::from(!put));
         }
         after = Some(last);
     }
-    match &query.id {
+    match &id {
         Some(id) if requeued + skipped == 0 => {
             let why = format!("there is no dead letter with the id \"{id}\" in the topic \"{topic}\"");
             Err(ErrorResponse::new(StatusCode::NOT_FOUND, why))

@@ -4,6 +4,7 @@ use tokio::sync::oneshot;
 
 use crate::loading::ConfigLoadError;
 use herald_control::model::Reloaded;
+use herald_core::yaml::LocatedProblem;
 
 /// A request to reload the configuration; the answer says what to know of it, or why it is not in force.
 pub type ReloadRequest = oneshot::Sender<Result<Reloaded, ReloadError>>;
@@ -28,4 +29,15 @@ pub enum ReloadError {
         /// Why.
         error: String,
     },
+}
+
+impl ReloadError {
+    /// What is wrong at places of the files.
+    #[must_use]
+    pub fn found(&self) -> &[LocatedProblem] {
+        match self {
+            Self::Configuration(ConfigLoadError::Places(problems)) => problems.found(),
+            _ => &[],
+        }
+    }
 }

@@ -11,6 +11,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::act::record_outcome;
 use super::answer::{CommonErrors, ErrorResponse};
 use super::check_role::check_role;
 use super::context::Api;
@@ -102,6 +103,7 @@ async fn openapi_json() -> Response {
 pub(crate) fn served(api: Arc<Api>) -> Router {
     let (router, _) = described().split_for_parts();
     router
+        .route_layer(middleware::from_fn_with_state(api.clone(), record_outcome))
         .route_layer(middleware::from_fn_with_state(api.clone(), call_once))
         .route_layer(middleware::from_fn_with_state(api.clone(), check_role))
         .fallback(|| async { ErrorResponse::new(StatusCode::NOT_FOUND, "there is nothing under this path") })

@@ -10,13 +10,14 @@ use futures_util::{Stream, StreamExt};
 
 use super::answer::CommonErrors;
 use super::context::Api;
-use super::resources;
 use herald_control::model::Change;
+use herald_overview::history::resources;
 
 /// How often something is sent when nothing happens, so that nobody on the way takes the connection for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Events and jobs as they are recorded, as server-sent events named `event`, `job` or `missed`, with a change as JSON
+/// Events and jobs as they are recorded, and that something else is different, as server-sent events named `event`,
+/// `job`, `state` or `missed`, with a change as JSON
 #[utoipa::path(get, path = "/v1/stream", tag = "events",
     responses((status = 200, description = "It goes on until you close it, or Herald ends.", body = Change,
         content_type = "text/event-stream"), CommonErrors))]
@@ -38,6 +39,7 @@ fn event(change: &Change) -> Event {
     let name = match change {
         Change::Event { .. } => "event",
         Change::Job { .. } => "job",
+        Change::State { .. } => "state",
         Change::Missed { .. } => "missed",
     };
     // Texts and numbers on one line: never fails.

@@ -90,6 +90,7 @@ pub(crate) fn api_of(
     let plan = Arc::new(plan);
     let dispatcher = Dispatcher::start(Setup::new(plan.clone(), Limits::default(), journal, clock.clone()));
     let api = Api {
+        failed_reload: RwLock::default(),
         history,
         logs: JobLogs::new(None, 1 << 20),
         audit: Arc::new(MemoryAudit::default()),
@@ -321,8 +322,12 @@ struct FullDisk;
 
 #[async_trait]
 impl AuditLog for FullDisk {
-    async fn record(&self, _: AuditRecord) -> Result<(), AuditError> {
+    async fn record(&self, _: AuditRecord) -> Result<u64, AuditError> {
         Err(AuditError::Thread(tokio::spawn(std::future::pending::<()>()).await_aborted().await))
+    }
+
+    async fn fail(&self, _: u64, _: String) -> Result<(), AuditError> {
+        Ok(())
     }
 
     async fn entries(&self, _: AuditQuery) -> Result<AuditPage, AuditError> {

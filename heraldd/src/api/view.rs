@@ -12,11 +12,13 @@ use tokio::sync::Semaphore;
 
 use super::known_board::KnownBoard;
 use crate::assembly::Assembly;
+use crate::executor::publish::publisher_of;
 use crate::trigger::http;
 use herald_config::include::WrittenConfiguration;
 use herald_control::model;
 use herald_metrics::ClockWait;
 use herald_overview::graph::GraphParts;
+use herald_page::frame::OptionalScreens;
 use herald_projects::EtcdConnections;
 use herald_queue_jobs::QueueConnections;
 use herald_remote::DrainedNodes;
@@ -40,6 +42,8 @@ pub struct View {
     /// What is written in the configuration.
     pub(super) written: Arc<WrittenConfiguration>,
     pub(super) boards: Vec<KnownBoard>,
+    /// The screens of the page that not every daemon has.
+    pub(crate) screens: OptionalScreens,
     /// Who asks the selectors about an event without starting anything; others wait.
     pub(super) rehearsals: Semaphore,
 }
@@ -64,6 +68,10 @@ impl View {
             drained: assembly.drained.clone(),
             written: assembly.written.clone(),
             boards: assembly.boards.iter().map(KnownBoard::new).collect(),
+            screens: OptionalScreens {
+                queues: assembly.queues.iter().next().is_some(),
+                published: plan.executors.values().any(|executor| publisher_of(&**executor).is_some()),
+            },
             rehearsals: Semaphore::new(REHEARSALS),
             executors: assembly.typed_executors().into_iter().map(executor).collect(),
             plan,
@@ -175,8 +183,8 @@ impl View {
             router.tasks.push(model::TaskResource {
                 task: route.task.to_string(),
                 executor: route.executor.to_string(),
-                select_param: self.plan.mask.params(&route.select_param),
-                job_param: self.plan.mask.params(&route.job_param),
+                select_param: self.plan.mask.params(&route.select_param.get()),
+                job_param: self.plan.mask.params(&route.job_param.get()),
             });
         }
         routers.into_values().collect()

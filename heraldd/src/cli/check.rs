@@ -31,7 +31,8 @@ pub(super) struct CheckArguments {
     /// Print one JSON object: ok, errors, warnings, counts; of several files: ok, and these by `files`
     #[arg(long)]
     json: bool,
-    /// Also test that folders are writable and ports free, and ask etcd and Redis
+    /// Also test that folders, files and sockets can be made, ports are free and jobs can be limited, and ask etcd and
+    /// Redis
     #[arg(long)]
     probe: bool,
 }
@@ -92,7 +93,7 @@ fn check(path: &Path, arguments: &CheckArguments) -> (CommandOutput, Value) {
     };
     let code = match &loaded {
         Ok(_) if !found.unfit.is_empty() => BAD_INPUT,
-        Ok(_) if !found.missing.is_empty() => FAILED,
+        Ok(_) if found.problems() > 0 => FAILED,
         Ok(_) => STOPPED,
         Err(_) => BAD_INPUT,
     };
@@ -101,7 +102,7 @@ fn check(path: &Path, arguments: &CheckArguments) -> (CommandOutput, Value) {
     // Writing to a String cannot fail.
     match loaded {
         Ok(loaded) => {
-            remarks.extend(loaded.config.warnings.iter().map(ToString::to_string));
+            remarks.extend(loaded.config.warnings.iter().chain(&found.located).map(ToString::to_string));
             for sentence in found.missing.iter().chain(&found.unfit) {
                 let _ = writeln!(remarks, "probe: {sentence}");
             }
@@ -109,7 +110,7 @@ fn check(path: &Path, arguments: &CheckArguments) -> (CommandOutput, Value) {
                 let _ = writeln!(remarks, "probe: warning: {sentence}");
             }
             let counts = in_words(&counts(&loaded));
-            match found.missing.len() + found.unfit.len() {
+            match found.problems() {
                 0 => drop(writeln!(out, "{}: ok ({counts})", path.display())),
                 count => {
                     let problems = in_words(&[("problem", count)]);
@@ -168,8 +169,11 @@ fn as_json(loaded: &Result<Loaded, ConfigLoadError>, probe: Option<&ProbeFinding
             let counts: Map<String, Value> = counts.into_iter().collect();
             let mut valid = json!({"ok": true, "errors": [], "warnings": warnings, "counts": counts});
             if let Some(found) = probe {
-                valid["probe"] = found.missing.iter().chain(&found.unfit).map(String::as_str).collect();
-                valid["probe_warnings"] = json!(found.warnings);
+                let at_place = |severity| found.at_place(severity).map(LocatedProblem::one_line);
+                let missing = found.missing.iter().chain(&found.unfit).cloned();
+                valid["probe"] = at_place(Severity::ProbeError).chain(missing).collect();
+                let doubtful = at_place(Severity::ProbeWarning).chain(found.warnings.iter().cloned());
+                valid["probe_warnings"] = doubtful.collect();
             }
             valid
         }

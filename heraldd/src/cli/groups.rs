@@ -1,8 +1,7 @@
 //! The commands in groups, as `heraldd --help` shows them.
 
-use std::fmt::Write as _;
-
 use clap::Command;
+use herald_terminal::name_list::{help_width, name_list};
 
 /// Each command once, those of everyday use first.
 const GROUPS: [(&str, &[&str]); 9] = [
@@ -22,24 +21,12 @@ pub(super) fn grouped(heraldd: Command) -> Command {
     let mut template = "{about-with-newline}\n{usage-heading} {usage}\n".to_owned();
     for (heading, names) in GROUPS {
         let rows = names.iter().map(|name| (*name, about(&heraldd, name)));
-        list(&mut template, heading, rows);
+        name_list(&mut template, heading, rows, help_width());
     }
     template.push_str(
         "\nOptions:\n{options}\n\n`heraldd COMMAND --help` shows the options of a command and an example.",
     );
-    heraldd.help_template(template)
-}
-
-/// A heading, and a line for each name; empty without names.
-pub(super) fn list<'a>(page: &mut String, heading: &str, rows: impl Iterator<Item = (&'a str, String)>) {
-    let mut rows = rows.peekable();
-    if rows.peek().is_some() {
-        // Writing to a String cannot fail.
-        let _ = writeln!(page, "\n{heading}:");
-    }
-    for (name, about) in rows {
-        let _ = writeln!(page, "  {name:<13} {about}");
-    }
+    heraldd.help_template(template).term_width(help_width())
 }
 
 fn about(heraldd: &Command, name: &str) -> String {

@@ -27,7 +27,7 @@ const LONGEST: u64 = 16 << 20;
 /// so that its hook rejects requests; and 2 when the file cannot be read as that format.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  heraldd import webhook /etc/webhook.conf >heraldd.yml && heraldd check heraldd.yml"
+    after_help = "Example:\n  heraldd import webhook /etc/webhook.conf >heraldd.yml\n  heraldd check heraldd.yml"
 )]
 pub(super) struct ImportArguments {
     #[command(subcommand)]

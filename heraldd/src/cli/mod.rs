@@ -22,6 +22,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use herald_base::near_miss::near_miss;
+use herald_base::os_error;
 use herald_config::file::STDIN;
 use herald_config::listener_override::ListenerOverride;
 use herald_control::command_output::{BAD_INPUT, CommandOutput, FAILED, STOPPED};
@@ -34,6 +35,7 @@ use herald_core::clock::SystemClock;
 use herald_overview::history::offline::OfflineReader;
 
 use crate::daemon;
+use crate::start_error::Error;
 
 /// The Herald daemon: something happened, so run something, somewhere.
 #[derive(Debug, Parser)]
@@ -126,7 +128,7 @@ const STOPPED_DAEMON: OfflineReader<'static> = OfflineReader { clock: &SystemClo
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     if let Some(words) = complete::asked(&arguments) {
-        return complete::run(&words, &Arguments::command()).give();
+        return complete::run(&words, &Arguments::command(), reference::names).give();
     }
     let words = arguments.iter().skip(1).map(|argument| argument.to_string_lossy().into_owned());
     let words: Vec<String> = words.collect();
@@ -216,10 +218,10 @@ fn run_daemon(config: &Path, id: Option<&str>, host: Option<ListenerOverride>) -
         Ok(()) => ExitCode::from(STOPPED),
         Err(error) => {
             // As above: `eprintln!` would panic, and its exit code says nothing.
-            let _ = writeln!(std::io::stderr(), "{error}");
+            let _ = writeln!(std::io::stderr(), "{}", os_error::without_numbers(&error.to_string()));
             ExitCode::from(match error {
-                daemon::Error::Configuration(_) => BAD_INPUT,
-                daemon::Error::Start(_) => FAILED,
+                Error::Configuration(_) => BAD_INPUT,
+                Error::Start(_) => FAILED,
             })
         }
     }

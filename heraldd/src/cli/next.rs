@@ -58,7 +58,7 @@ pub(super) fn run(arguments: &NextArguments, clock: &dyn Clock) -> CommandOutput
     let mut triggers = loaded.assembly.triggers();
     if let Some(wanted) = &arguments.trigger {
         if !triggers.iter().any(|(name, _)| **name == **wanted) {
-            return CommandOutput::refused(&no_such_trigger(wanted, &triggers));
+            return CommandOutput::unknown(&no_such_trigger(wanted, &triggers));
         }
         triggers.retain(|(name, _)| **name == **wanted);
     }

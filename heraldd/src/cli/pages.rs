@@ -35,7 +35,10 @@ const PARTS: [ManualPart<'static>; 3] = [
 
 /// Generate a shell completion script
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  heraldd completions bash > /etc/bash_completion.d/heraldd")]
+#[command(after_help = "Examples:\n  \
+    heraldd completions bash > /etc/bash_completion.d/heraldd\n  \
+    heraldd completions zsh > /usr/local/share/zsh/site-functions/_heraldd\n  \
+    heraldd completions fish > /etc/fish/completions/heraldd.fish")]
 pub(super) struct Completions {
     /// The shell
     #[arg(value_name = "SHELL")]

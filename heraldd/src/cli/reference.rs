@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 use herald_control::command_output::CommandOutput;
-use herald_sections::{ReferenceEntry, entries_named, reference_entries};
+use herald_sections::{ReferenceEntry, entries_named, entry_names, reference_entries};
+use herald_terminal::name_list::{help_width, name_list};
 
-use super::groups::list;
 use crate::components;
 use crate::config::SECTIONS;
 
@@ -25,9 +25,14 @@ pub(super) fn run(arguments: &ReferenceArguments) -> CommandOutput {
         None => CommandOutput::good(contents(&entries)),
         Some(name) => match entries_named(&entries, name) {
             Ok(page) => CommandOutput::good(page),
-            Err(unknown) => CommandOutput::refused(&unknown),
+            Err(unknown) => CommandOutput::unknown(&unknown),
         },
     }
+}
+
+/// The names that have a page, for completion.
+pub(super) fn names() -> Vec<String> {
+    entry_names(&reference_entries(SECTIONS, &components::registry(&[])))
 }
 
 /// All names, by kind, with their first sentences.
@@ -38,7 +43,7 @@ fn contents(entries: &[ReferenceEntry]) -> String {
     for kind in in_order {
         let of_kind = entries.iter().filter(|entry| entry.kind == kind);
         let heading = if kind == "Policy" { kind.to_owned() } else { format!("{kind}s") };
-        list(&mut page, &heading, of_kind.map(|entry| (entry.name(), entry.summary())));
+        name_list(&mut page, &heading, of_kind.map(|entry| (entry.name(), entry.summary())), help_width());
     }
     page.push_str("\n`heraldd reference NAME` prints one of them.");
     page.trim_start().to_owned()
@@ -57,6 +62,7 @@ mod tests {
             "Triggers:\n  cron  ",
             "\n  exe_done  ",
             "\n  local  ",
+            "\n  script  ",
             "\n  log  ",
             "\n  router  ",
             "\n  retry  ",

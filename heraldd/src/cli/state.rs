@@ -34,6 +34,11 @@ enum StateAction {
         json: bool,
     },
     /// Copy the state_dir into an empty or new folder, also while the daemon runs
+    ///
+    /// In it are: the journal and the history with positions of triggers, idempotency keys, pauses, drained nodes,
+    /// sessions and the audit; `seal.key`; logs of jobs; records of applications and of deployments under way; the name
+    /// on queues; and what was published from an etcd, with the contents that `publish --rollback` needs. Not in it are
+    /// caches of repositories, working folders of jobs, the users file, the configuration, and the published files.
     #[command(after_help = "Example:\n  heraldd state backup /var/backups/heraldd-$(date +%F)")]
     Backup {
         /// The folder for the copy

@@ -36,11 +36,14 @@ pub(super) struct Try {
     #[arg(long, value_name = "NAME")]
     trigger: String,
     /// A recorded request to a trigger of type `http`; `-` reads standard input
-    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, required_unless_present = "data")]
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     request: Option<PathBuf>,
     /// Event parameters, as a JSON object; `@FILE` reads a file, `-` standard input
     #[arg(short, long, value_name = "JSON", conflicts_with_all = ["request", "unchecked"])]
     data: Option<String>,
+    /// One parameter: `key=value`, or `key:=JSON` for something else than a string; may be given several times
+    #[arg(short, long = "param", value_name = "KEY=VALUE", conflicts_with_all = ["request", "unchecked"])]
+    param: Vec<String>,
     /// Skip authentication and address checks
     #[arg(long)]
     unchecked: bool,
@@ -48,6 +51,11 @@ pub(super) struct Try {
     #[arg(long)]
     json: bool,
 }
+
+/// Neither a request nor parameters.
+const NO_EVENT: &str = "heraldd: what does the event carry? Add  -d '{\"ref\": \"refs/heads/main\"}'  or  -p \
+                        ref=refs/heads/main  for its parameters (-d '{}' for none), or  --request FILE  for a recorded \
+                        request to a trigger of type http";
 
 pub(super) fn run(arguments: &Try) -> CommandOutput {
     let path = match arguments.file.path() {
@@ -81,7 +89,11 @@ fn event(arguments: &Try) -> Result<TriedEvent, CommandOutput> {
             read(path).map_err(|why| CommandOutput::refused(&format!("{}: {why}", path.display())));
         return recorded.map(TriedEvent::Request);
     }
-    let text = event_data(arguments.data.as_deref(), &[]).map_err(|error| CommandOutput::refused(&error))?;
+    if arguments.data.is_none() && arguments.param.is_empty() {
+        return Err(CommandOutput::refused(&NO_EVENT));
+    }
+    let text = event_data(arguments.data.as_deref(), &arguments.param);
+    let text = text.map_err(|error| CommandOutput::refused(&error))?;
     // It was checked to be an object, or nothing.
     let params = text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     Ok(TriedEvent::Params(params))
@@ -103,7 +115,7 @@ async fn try_event(arguments: &Try, loaded: Loaded, event: TriedEvent) -> Comman
             if !known.any(|known| known == name) {
                 let known = triggers.iter().map(|(name, _)| &**name).chain(INTERNAL);
                 let help = expected(name, known);
-                return CommandOutput::refused(&format!("heraldd: there is no trigger \"{name}\"; {help}"));
+                return CommandOutput::unknown(&format!("heraldd: there is no trigger \"{name}\"; {help}"));
             }
             params
         }
@@ -120,9 +132,8 @@ async fn try_event(arguments: &Try, loaded: Loaded, event: TriedEvent) -> Comman
 fn without_event(no_event: NoEvent) -> CommandOutput {
     let failed = |remarks: String| CommandOutput { remarks, code: FAILED, ..CommandOutput::good("") };
     match no_event {
-        error @ (NoEvent::Unknown { .. } | NoEvent::OtherType(_)) => {
-            CommandOutput::refused(&format!("heraldd: {error}"))
-        }
+        error @ NoEvent::Unknown { .. } => CommandOutput::unknown(&format!("heraldd: {error}")),
+        error @ NoEvent::OtherType(_) => CommandOutput::refused(&format!("heraldd: {error}")),
         NoEvent::OtherTrigger(other) => {
             failed(format!("the trigger \"{other}\" on the same port receives this path"))
         }

@@ -54,7 +54,9 @@ const NAMED: NamedOptions = NamedOptions {
 };
 
 pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<Vec<ConfiguredApp>, Invalid> {
-    reading.named(&NAMED, one)
+    // What is wrong with one is reported; the others are checked all the same, with nodes and paths.
+    let all = reading.named(&NAMED, |reading, name, body, at| Ok(one(reading, name, body, at).ok()))?;
+    Ok(all.into_iter().flatten().collect())
 }
 
 fn one(

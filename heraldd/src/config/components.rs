@@ -256,9 +256,7 @@ impl<'r, C: ?Sized> ComponentReader<'r, '_, C> {
         match made {
             Ok(Ok(instance)) => {
                 self.out.instances.insert(name.to_owned(), instance);
-                let doubts = component_type.description.doubts.map(|doubts| doubts(&options));
-                let doubts = doubts.unwrap_or_default().into_iter();
-                self.out.problems.extend(doubts.map(|doubt| Problem { path: at.join(&doubt.path), ..doubt }));
+                self.out.problems.extend(component_type.description.remarks(&options, at));
                 self.out.components.push(ConfiguredComponent {
                     name: name.to_owned(),
                     type_name,

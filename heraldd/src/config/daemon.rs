@@ -1,11 +1,11 @@
 //! The settings of the daemon itself, at the top of the file.
 
-use std::path::PathBuf;
+use std::path::{Path as FilePath, PathBuf};
 use std::time::Duration;
 
 use herald_core::plan::Limits;
 use herald_core::problem::{Path, Problem};
-use herald_core::spec::{Description, OptionKind, OptionSpec};
+use herald_core::spec::{CheckError, Description, OptionKind, OptionSpec, PathUse};
 use herald_core::unit;
 use serde::Deserialize;
 use serde_json::Value;
@@ -31,6 +31,8 @@ pub struct DaemonSettings {
     pub heartbeat: Duration,
     /// Where the state is kept; none keeps everything in memory.
     pub state_dir: Option<PathBuf>,
+    /// Why a start would leave a state behind, with what to do.
+    pub left_behind: Option<String>,
 }
 
 /// The scalar settings at the top of the file.
@@ -84,12 +86,12 @@ fn description() -> Description {
                 OptionKind::Text,
                 "The folder of the journal, in which every event and job is recorded before anything is done, so that \
                  nothing is lost when the daemon or the machine goes down. One daemon at a time uses it. `none` keeps \
-                 everything in memory. A relative one begins at the folder of the file. Default: `$STATE_DIRECTORY`, else `/var/lib/heraldd` for root, else \
+                 everything in memory. `heraldd state backup` copies it, without caches and working folders. A relative one begins at the folder of the file. Default: `$STATE_DIRECTORY`, else `/var/lib/heraldd` for root, else \
                  `$XDG_STATE_HOME/heraldd` (`~/.local/state/heraldd`).",
             )
             .check(|folder| match folder.as_str() {
-                Some("") => Err("name a folder, or write none".to_owned()),
-                _ => Ok(()),
+                Some("") => Err(CheckError::new("name a folder, or write none")),
+                _ => PathUse::Folder.check(folder),
             }),
         )
 }
@@ -111,13 +113,16 @@ fn grace<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, 
 }
 
 /// Where the state goes; none is memory.
-fn state_dir(reading: &mut SectionReader<'_, '_>, given: Option<&str>) -> Result<Option<PathBuf>, Invalid> {
+fn state_folder(
+    reading: &mut SectionReader<'_, '_>,
+    given: Option<&str>,
+) -> Result<Option<PathBuf>, Invalid> {
     match given {
         Some(written) => {
             let place = Path::top().key("state_dir");
             match WrittenStateDir::of(reading.folders.of(&place), written) {
                 WrittenStateDir::Memory => Ok(None),
-                WrittenStateDir::Folder(folder) => not_left_behind(reading, written, folder).map(Some),
+                WrittenStateDir::Folder(folder) => Ok(Some(folder)),
             }
         }
         None => match state_dir::default() {
@@ -131,24 +136,19 @@ fn state_dir(reading: &mut SectionReader<'_, '_>, given: Option<&str>) -> Result
     }
 }
 
-/// Until version 1.0 a relative one began at the current directory: what is there must not be left behind.
-fn not_left_behind(
-    reading: &mut SectionReader<'_, '_>,
-    written: &str,
-    folder: PathBuf,
-) -> Result<PathBuf, Invalid> {
-    let before = state_dir::absolute(written.as_ref());
-    let has_state = |folder: &std::path::Path| folder.join("journal.db").exists();
-    if before == folder || has_state(&folder) || !has_state(&before) {
-        return Ok(folder);
-    }
+/// A warning here, for the commands that check; the daemon itself does not start with it.
+fn left_behind(reading: &mut SectionReader<'_, '_>, written: &str, folder: &FilePath) -> Option<String> {
+    let before = state_dir::left_behind(written, folder)?;
     let what = format!(
-        "a relative state_dir begins at the folder of this file, which makes it {}; but there is a state in {}",
+        "a relative state_dir begins at the folder of this file, which makes it {}; but there is a state in {}, the \
+         current folder's, with which a daemon that starts here would go on before version 1.0",
         folder.display(),
         before.display()
     );
     let help = format!("to go on with that, write  state_dir: {}", before.display());
-    Err(reading.wrong(Problem::error(Path::top().key("state_dir"), what).help(help)))
+    let refused = format!("{what}; {help}");
+    reading.problems.push(Problem::warning(Path::top().key("state_dir"), what).help(help));
+    Some(refused)
 }
 
 pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<DaemonSettings, Invalid> {
@@ -158,7 +158,11 @@ pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<DaemonSettings
     let given = given.map(|(key, value)| (key.clone(), value.clone())).collect();
     let options = reading.options(&description, &given, &top)?;
     let given: DaemonOptions = reading.parse(&options, &top)?;
-    let state_dir = state_dir(reading, given.state_dir.as_deref())?;
+    let state_dir = state_folder(reading, given.state_dir.as_deref())?;
+    let place = state_dir.as_ref().map(|folder| PathUse::Folder.problems(folder, &top.key("state_dir")));
+    reading.problems.extend(place.into_iter().flatten());
+    let written = given.state_dir.as_deref().zip(state_dir.as_deref());
+    let left_behind = written.and_then(|(written, folder)| left_behind(reading, written, folder));
     Ok(DaemonSettings {
         max_jobs: given.max_jobs,
         max_queue: given.max_queue,
@@ -166,5 +170,6 @@ pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<DaemonSettings
         shutdown_grace: given.shutdown_grace,
         heartbeat: given.heartbeat,
         state_dir,
+        left_behind,
     })
 }

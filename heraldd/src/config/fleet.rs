@@ -48,7 +48,7 @@ fn as_written(top: &Map<String, Value>, problems: &[Problem]) -> Nodes {
     let is_wrong = |name: &str| {
         let at = section.key(name);
         let errors = problems.iter().filter(|problem| problem.severity == Severity::Error);
-        errors.into_iter().any(|problem| problem.path.0.starts_with(&at.0))
+        errors.into_iter().any(|problem| problem.path.starts_with(&at))
     };
     let written = top.get("node").and_then(Value::as_object).into_iter().flatten();
     let usable = written.enumerate().filter_map(|(n, (name, body))| {

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use herald_config::log::{LogFormat, LogLevel, format_option, level_option};
 use herald_core::problem::Path;
-use herald_core::spec::{Description, OptionKind, OptionSpec};
+use herald_core::spec::{Description, OptionKind, OptionSpec, PathUse};
 pub use herald_log::{LogOutput, LogSettings};
 use serde::Deserialize;
+use serde_json::Value;
 
 use herald_sections::{Invalid, References, Section, SectionReader, Shape};
 
@@ -32,7 +33,9 @@ fn description() -> Description {
             OptionKind::FilePath,
             "A file to append to, opened again at SIGHUP; or `stdout` or `stderr`. Left out, the log goes to standard \
              error.",
-        ))
+        )
+        .check(|path| is_file(path).map_or(Ok(()), |path| PathUse::File.check(path)))
+        .machine_check(|path| is_file(path).map(|path| PathUse::File.machine_check(path)).unwrap_or_default()))
         .option(format_option("format"))
         .example("log: {level: info}")
 }
@@ -45,6 +48,12 @@ pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<LogSettings, I
         output: output(given.output),
         format: given.format,
     })
+}
+
+/// The output, where it is a file.
+fn is_file(output: &Value) -> Option<&Value> {
+    let is_stream = matches!(output.as_str(), Some("stdout" | "stderr"));
+    (!is_stream).then_some(output)
 }
 
 /// The names of the two streams are not files: to write `stderr` does not mean one of that name.

@@ -133,6 +133,8 @@ pub struct DaemonConfig {
     pub mask: Mask,
     /// What is doubtful.
     pub warnings: Vec<LocatedProblem>,
+    /// What prevents that on this machine.
+    pub probed: Vec<LocatedProblem>,
 }
 
 /// The plugins that the file lists, as paths to open. They are needed before anything else can be checked; what is
@@ -172,9 +174,8 @@ fn check_with(
 ) -> Result<DaemonConfig, Problems> {
     let folders = source.file.folders();
     let folder = |at: &Path| folders.of(at).to_owned();
-    let lookup = Lookup { variable, folder: &folder };
-    let misses_types = !not_loaded.is_empty();
-    let mut checker = Checker { secrets: SecretResolver::new(lookup), misses_types, problems: Vec::new() };
+    let secrets = SecretResolver::new(Lookup { variable, folder: &folder });
+    let mut checker = Checker { secrets, misses_types: !not_loaded.is_empty(), problems: Vec::new() };
     checker.plugins_not_loaded(source.file.value(), not_loaded);
     let written = source.file.written();
     let parts = match source.file.take_value() {
@@ -193,7 +194,8 @@ fn check_with(
     secrets.places().for_each(|path| source.file.hide(path));
     let (literals, places) = (secrets.literals().to_vec(), secrets.places().cloned().collect::<Vec<_>>());
     let Resolved { problems, mask } = secrets.finish(problems);
-    let report = source.file.report(problems, &literals);
+    let mut report = source.file.report(problems, &literals);
+    let probed = report.take_probed();
     match parts {
         Some(ConfigParts {
             settings: Some(settings),
@@ -219,6 +221,7 @@ fn check_with(
             written: Arc::new(source.file.shown(written, places.iter(), &mask)),
             mask,
             warnings: report.warnings(),
+            probed,
         }),
         _ => Err(report),
     }
@@ -283,9 +286,7 @@ impl Checker<'_> {
         let mut selectors = self.components("selector", &top, &registry.selectors, &in_selector, &context);
         let mut executors = self.components("executor", &top, &registry.executors, &in_executor, &context);
         app::executors(apps, &mut executors, &context, &mut self.problems);
-        if settings.is_none() {
-            app::as_written(&top, &mut executors);
-        }
+        app::as_written(&top, &mut executors);
         self.problems.extend(clashes(&triggers));
         self.problems.extend(together::ports(settings.as_ref(), &triggers));
         let references = self.secrets.references();
@@ -298,8 +299,8 @@ impl Checker<'_> {
         let (workflow, problems) = workflow::read(router, section("preset"), &known);
         self.problems.extend(problems);
         self.problems.extend(named::problems(&top, router, &known, &workflow));
-        if self.problems.iter().all(|problem| problem.severity == Severity::Warning) {
-            self.problems.extend(together::doubts(router, &known, &workflow, &triggers));
+        if self.problems.iter().all(|problem| problem.severity != Severity::Error) {
+            self.problems.extend(together::doubts(settings.as_ref(), router, &known, &workflow, &triggers));
         }
         self.problems.extend(router::missing(&top, router));
         ConfigParts { settings, triggers, selectors, executors, etcd, queues, apps: memories, workflow }

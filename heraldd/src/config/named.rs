@@ -37,7 +37,7 @@ pub(super) fn problems(
     for route in workflow.all() {
         let Some(of_type) = known.selectors.get(&*route.selector).copied().flatten() else { continue };
         let at = select_param(routers, route);
-        for problem in of_type.check_param_names(&route.select_param, &at, &parts) {
+        for problem in of_type.check_param_names(&route.select_param.get(), &at, &parts) {
             // Tasks share what their router says.
             if seen.insert(problem.to_string()) {
                 problems.push(problem);

@@ -10,7 +10,7 @@ use herald_core::spec::Description;
 use herald_core::trigger::{Timetable, Trigger};
 use herald_core::unit;
 use herald_core::workflow::{KnownComponents, Workflow};
-use herald_schedule::gap::gaps;
+use herald_schedule::gap::longest;
 use serde_json::Value;
 
 use super::components::ComponentSection;
@@ -26,6 +26,7 @@ struct OpenedPort {
     what: String,
     host: String,
     port: u16,
+    is_of_trigger: bool,
 }
 
 impl OpenedPort {
@@ -33,8 +34,12 @@ impl OpenedPort {
         fn name(host: &str) -> &str {
             if host == "localhost" { "127.0.0.1" } else { host }
         }
+        // Triggers share a port of the same host with each other.
+        if self.is_of_trigger && other.is_of_trigger && self.host == other.host {
+            return false;
+        }
         let (own, others) = (name(&self.host), name(&other.host));
-        let is_all = own == "0.0.0.0" || others == "0.0.0.0";
+        let is_all = ["0.0.0.0", "::"].iter().any(|all| own == *all || others == *all);
         self.port != 0 && self.port == other.port && (own == others || is_all)
     }
 }
@@ -50,21 +55,24 @@ pub(super) fn ports(
         what: format!("`{name}`"),
         host: host.to_owned(),
         port,
+        is_of_trigger: false,
     };
     let api = settings.api.as_ref().map(|api| section("api", &api.host, api.port));
     let page = settings.page.as_ref().map(|page| section("page", &page.host, page.port));
+    let runner = settings.runner.as_ref().and_then(|runner| runner.listen.tcp.as_ref());
+    let runner = runner.map(|(host, port)| section("runner", host, *port));
     let of_triggers = triggers.components.iter().filter(|trigger| trigger.type_name == "http");
     let of_triggers = of_triggers.filter_map(|trigger| {
         let listens = ListenerOptions::of(&trigger.options, http::PORT);
         let at = Path::top().key("trigger").key(&trigger.name);
         let at = if trigger.options.0.contains_key("port") { at.key("port") } else { at };
         let what = format!("the trigger \"{}\"", trigger.name);
-        listens.has_port.then_some(OpenedPort { at, what, host: listens.host, port: listens.port })
+        let (host, port) = (listens.host, listens.port);
+        listens.has_port.then_some(OpenedPort { at, what, host, port, is_of_trigger: true })
     });
-    // Triggers share theirs with each other.
-    let mut opened: Vec<OpenedPort> = of_triggers.collect();
+    let mut opened: Vec<OpenedPort> = Vec::new();
     let mut problems = Vec::new();
-    for port in api.into_iter().chain(page) {
+    for port in of_triggers.chain(api).chain(page).chain(runner) {
         let taken = opened.iter().find(|other| port.is_that_of(other));
         if let Some(other) = taken {
             let message = format!("port {} is that of {}, too", port.port, other.what);
@@ -77,6 +85,7 @@ pub(super) fn ports(
 
 /// What deserves a warning, of routers and triggers in which nothing is wrong.
 pub(super) fn doubts(
+    settings: Option<&AllSettings>,
     router: &Value,
     known: &KnownComponents<'_>,
     workflow: &Workflow,
@@ -84,6 +93,11 @@ pub(super) fn doubts(
 ) -> Vec<Problem> {
     let mut found = changes_without_jobs(known, workflow, triggers);
     found.extend(too_early(router, triggers));
+    // The router of an application is under the name of the application.
+    let names = router.as_object().into_iter().flat_map(|routers| routers.keys());
+    let names: Vec<&str> = names.map(|name| name.strip_prefix("app:").unwrap_or(name)).collect();
+    let may = Path::top().key("access").key("may");
+    found.extend(settings.into_iter().flat_map(|all| all.access.may.without_use(&names, &may)));
     found
 }
 
@@ -116,30 +130,30 @@ fn changes_without_jobs(
         .collect()
 }
 
-/// Triggers `expect` that are silent after each time that something came, since it comes more seldom.
+/// Triggers `expect` that fire although what they await came in time, since it comes more seldom.
 fn too_early(router: &Value, triggers: &ComponentSection<'_, dyn Trigger>) -> Vec<Problem> {
     let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
     let doubt = |name: &str, options: &herald_core::param::Params| {
         let awaited = text(options.get("trigger"));
         let awaited = awaited.or_else(|| text(router.get(text(options.get("router"))?)?.get("trigger")))?;
-        let shortest = shortest_gap(&**triggers.instances.get(&awaited)?)?;
+        let longest = longest_gap(&**triggers.instances.get(&awaited)?)?;
         let within = unit::duration(options.get("within")?).ok()?;
         let what = format!(
-            "`within`: the trigger \"{awaited}\" fires every {} at most, so this fires each time, too",
-            unit::text(shortest)
+            "`within`: up to {} pass between two runs of the trigger \"{awaited}\", so this fires although it came in time",
+            unit::text(longest)
         );
-        let help = format!("write a little more than  {}", unit::text(shortest));
+        let help = format!("write a little more than  {}", unit::text(longest));
         let at = Path::top().key("trigger").key(name).key("within");
-        (within < shortest).then(|| Problem::warning(at, what).help(help))
+        (within < longest).then(|| Problem::warning(at, what).help(help))
     };
     let expecting = triggers.components.iter().filter(|trigger| trigger.type_name == "expect");
     expecting.filter_map(|trigger| doubt(&trigger.name, &trigger.options.0)).collect()
 }
 
-/// The shortest time between two events, where that is known beforehand.
-fn shortest_gap(trigger: &dyn Trigger) -> Option<Duration> {
+/// The longest time between two events, where that is known beforehand.
+fn longest_gap(trigger: &dyn Trigger) -> Option<Duration> {
     match trigger.timetable()? {
         Timetable::Every(period) => Some(period),
-        Timetable::Calendar(calendar) => gaps(|at| calendar.next_after(at)).map(|(shortest, _)| shortest),
+        Timetable::Calendar(calendar) => longest(|at| calendar.next_after(at)),
     }
 }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use herald_core::executor::{DefaultPlaces, Execution, Executor, Outcome};
+use herald_core::param::Params;
 use herald_core::spec::{Description, ExecutorType};
-use herald_local_jobs::{job_params, together};
+use herald_local_jobs::{job_params, refusal, together};
 use herald_remote_jobs::RemoteJobs;
 
 use super::MAX_JOBS_ELSEWHERE;
@@ -46,7 +47,9 @@ pub fn component() -> ExecutorType {
          `tags`), as one job with a child for each node: its `result` then holds `node: {NAME: RESULT}`, with `status`, \
          `attempt` and `error` added to each, and it succeeds when all did. Another attempt (`policy.retry`) runs on those \
          nodes where it did not succeed, and `result.node` holds the last result of each; `heraldd retry` runs a new job, \
-         on all. Result files are brought here and checked.",
+         on all. Result files are brought here and checked. **A program that gives a result writes one JSON object to \
+         standard output and nothing else; everything else goes to standard error.** With `nodes` or `tags` a \
+         program finds the name of its node in `HERALD_NODE`, and as `node` in the JSON of `HERALD_EXECUTE_PARAM`.",
     );
     let description =
         herald_remote_jobs::specs().into_iter().fold(description, Description::option).example(EXAMPLE);
@@ -62,6 +65,10 @@ struct HttpRemote(RemoteJobs);
 
 #[async_trait]
 impl Executor for HttpRemote {
+    fn refusal(&self, job_param: &Params) -> Option<String> {
+        refusal(job_param)
+    }
+
     fn default_places(&self) -> DefaultPlaces {
         DefaultPlaces::Elsewhere(MAX_JOBS_ELSEWHERE)
     }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use herald_core::executor::{Execution, Executor, Failure, FailureKind, Outcome, outcome_of};
-use herald_core::spec::{Description, ExecutorType, OptionKind, OptionSpec, Options};
+use herald_core::param::Params;
+use herald_core::spec::{Description, ExecutorType, OptionKind, OptionSpec, Options, PathUse};
 use herald_core::trigger::ComponentError;
 use herald_core::unit::{self, UnitError};
 use herald_exec::{ExecEngine, ExecSettings, GitLimits, LARGEST_OUTPUT};
-use herald_local_jobs::{job_params, together};
+use herald_local_jobs::{job_params, refusal, together};
 use herald_runner::config::{JobOptions, job_options};
 use serde_json::Value;
 
@@ -45,7 +46,10 @@ pub fn component() -> ExecutorType {
     let description = Description::new(
         "local",
         "Runs a program on this machine, from PATH, from a file or from a Git repository. A JSON object on its standard \
-         output is the result, with `exit_code` added; anything else is its `output`. A script gets its parameters as \
+         output is the result, with `exit_code` added; anything else is its `output`. **A program that gives a result \
+         writes one JSON object to standard output and nothing else; everything else goes to standard error.** Otherwise \
+         the result has a `note` that says so, and files that the object names are not kept. A program of a repository \
+         starts in the folder `run` as well, not in its checkout. A script gets its parameters as \
          JSON in `HERALD_EXECUTE_PARAM`, and in the file that `HERALD_EXECUTE_PARAM_FILE` names.",
     )
     .option(OptionSpec::new(
@@ -53,7 +57,7 @@ pub fn component() -> ExecutorType {
         OptionKind::FilePath,
         "Holds `run`, the current directory of all jobs, and `gitrepo`, the mirrors of Git repositories. Default: \
          `work` in the state_dir; with `state_dir: none` in the one that would be the default.",
-    ))
+    ).used_as(PathUse::Folder))
     .option(
         OptionSpec::new(
             "output_limit",
@@ -144,6 +148,10 @@ struct Local {
 
 #[async_trait]
 impl Executor for Local {
+    fn refusal(&self, job_param: &Params) -> Option<String> {
+        refusal(job_param)
+    }
+
     async fn execute(&self, execution: Execution) -> Outcome {
         herald_core::failpoint!("local-before-run");
         let (params, output) = (execution.params(), execution.output.as_ref());
@@ -157,7 +165,7 @@ impl Executor for Local {
             }
             Err(error) => {
                 let kind = error.ending().map_or(FailureKind::Failed, FailureKind::from);
-                Err(Failure { kind, ..Failure::new(error) })
+                Err(Failure { kind, error: error.to_string(), result: error.into_result() })
             }
         }
     }

@@ -36,6 +36,7 @@ pub fn component() -> ExecutorType {
     .example(EXAMPLE);
     let description = QueuePutter::options().into_iter().fold(description, Description::option);
     let description = QueuePutter::params().into_iter().fold(description, Description::param);
+    let description = description.doubts(herald_queue_jobs::unsigned_messages);
     ExecutorType::with_context(description, |options, context| {
         Ok(Arc::new(QueueExecutor(QueuePutter::new(options, context)?)))
     })

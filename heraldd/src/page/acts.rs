@@ -36,8 +36,8 @@ pub(super) type FormFields = BTreeMap<String, String>;
 
 /// A form that asks for an act.
 pub(super) struct ActForm {
-    act: ApiAct,
-    fields: FormFields,
+    pub(super) act: ApiAct,
+    pub(super) fields: FormFields,
 }
 
 /// The fields of the body.

@@ -1,12 +1,13 @@
 //! The log of a job as its screen shows it: whole where it is small, otherwise a window.
 
 use herald_control::model::{JobResource, LogPage};
+use herald_overview::history::log_lines::WantedLines;
 use herald_page::screens::job_log::{JobLog, ShownLines};
 use herald_store::job_log::{LineStart, MOST_LINES};
 
 use crate::api::answer::{ErrorResponse, HandlerResult};
 use crate::api::context::Api;
-use crate::api::log_lines::WantedLines;
+use crate::api::log_lines;
 
 /// The largest log that is shown whole, in bytes and in lines.
 const WHOLE: usize = 2 << 20;
@@ -26,7 +27,7 @@ pub(super) struct LogAsked {
 
 /// The log; where it cannot be read, why.
 pub(super) async fn read(api: &Api, job: &JobResource, asked: LogAsked) -> JobLog {
-    let attempt = asked.attempt.unwrap_or(job.summary.attempt).max(1);
+    let attempt = asked.attempt.unwrap_or(job.summary.attempt_with_output()).max(1);
     let log = JobLogReader { api, job, attempt };
     let from_line = asked.from_line.map(|line| line.max(1));
     let read = match (asked.search, from_line) {
@@ -45,7 +46,7 @@ struct JobLogReader<'a> {
 
 impl JobLogReader<'_> {
     async fn page(&self, wanted: WantedLines) -> Result<LogPage, ErrorResponse> {
-        wanted.page(&self.api.logs, &self.job.summary.id, self.attempt).await
+        log_lines::page(wanted, &self.api.logs, &self.job.summary.id, self.attempt).await
     }
 
     async fn range(&self, start: LineStart, lines: usize) -> HandlerResult<LogPage> {

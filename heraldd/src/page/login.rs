@@ -1,10 +1,12 @@
 //! The ways in and out: the login, links that are used once, sessions; and the files of the page.
 
+use std::sync::Arc;
+
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use herald_access::{NotAuthenticated, Via};
+use herald_access::{NotAuthenticated, RefusedLogins, Via};
 use herald_core::activation::Name;
 use herald_core::actor::Actor;
 use herald_page::request::return_path;
@@ -28,12 +30,12 @@ const COOKIE_SECONDS: i64 = 7 * 24 * 3600;
 const LONGEST_AGENT: usize = 200;
 
 pub(super) async fn form(State(api): ApiState, visit: Visit) -> Response {
-    login_form(&api, &visit, None)
+    login_form(&api, &visit, "", None)
 }
 
-fn login_form(api: &Api, visit: &Visit, error: Option<&str>) -> Response {
+fn login_form(api: &Api, visit: &Visit, name: &str, error: Option<&str>) -> Response {
     let has_users = api.authenticator.has_users();
-    visit.screen(api, |frame| screens::login::screen(frame, has_users, error))
+    visit.screen(api, |frame| screens::login::screen(frame, has_users, name, error))
 }
 
 pub(super) async fn log_in(
@@ -51,7 +53,9 @@ pub(super) async fn log_in(
     let login = match login {
         Ok(login) => login,
         Err(why) => {
-            let mut response = login_form(&api, &visit, Some(&why.to_string()));
+            let refused = api.authenticator.refused_login(field("name"), &why).await;
+            record_refused(&api, &visit, refused);
+            let mut response = login_form(&api, &visit, field("name"), Some(&why.to_string()));
             *response.status_mut() = match why {
                 NotAuthenticated::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
                 NotAuthenticated::Busy | NotAuthenticated::Users => StatusCode::SERVICE_UNAVAILABLE,
@@ -64,7 +68,16 @@ pub(super) async fn log_in(
         }
     };
     let (user, account) = (login.caller.name, Some(login.account));
+    record_refused(&api, &visit, api.authenticator.refused_before(field("name")));
     begin(&api, &visit, &headers, NewSession { user, account, ..NewSession::default() }, field("to")).await
+}
+
+/// The answer does not wait for the audit: it would be later where there is such an account. The log has its errors.
+fn record_refused(api: &Arc<Api>, visit: &Visit, refused: Option<RefusedLogins>) {
+    let Some(RefusedLogins { user, why }) = refused else { return };
+    let by = by(visit, &NewSession { user, ..NewSession::default() });
+    let own = api.clone();
+    api.acts.spawn(async move { record(&own, by, "login", "page".to_owned(), Some(why)).await.is_ok() });
 }
 
 pub(super) async fn link(

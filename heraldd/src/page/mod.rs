@@ -6,6 +6,8 @@ mod calendar;
 mod handler;
 mod job_log;
 mod login;
+mod published;
+mod queues;
 mod routes;
 mod screens;
 pub mod serving;

@@ -7,7 +7,8 @@ use axum::middleware;
 use axum::routing::{get, post};
 use http::StatusCode;
 
-use super::{acts, calendar, login, screens, trial};
+use super::{acts, calendar, login, published, queues, screens, trial};
+use crate::api::act::record_outcome;
 use crate::api::answer::ErrorResponse;
 use crate::api::check_role::check_role;
 use crate::api::context::Api;
@@ -55,6 +56,15 @@ pub(super) fn screens(api: &Arc<Api>) -> Router {
         .route("/nodes/{name}", get(screens::node))
         .route("/nodes/{name}/drain", post(acts::drain))
         .route("/nodes/{name}/resume", post(acts::undrain))
+        .route("/queues", get(queues::list))
+        .route("/queues/{queue}/topics/{topic}", get(queues::topic))
+        .route("/queues/{queue}/topics/{topic}/pause", post(queues::pause))
+        .route("/queues/{queue}/topics/{topic}/resume", post(queues::resume))
+        .route("/queues/{queue}/topics/{topic}/requeue", post(queues::requeue))
+        .route("/published", get(published::list))
+        .route("/published/{name}", get(published::project))
+        .route("/published/{name}/diff", get(published::diff))
+        .route("/published/{name}/publish", post(published::publish))
         .route("/boards", get(screens::boards))
         .route("/boards/{board}", get(screens::board))
         .route("/try", get(trial::form))
@@ -65,6 +75,7 @@ pub(super) fn screens(api: &Arc<Api>) -> Router {
         .route("/account", get(login::account))
         .route("/account/end", post(acts::end_session))
         .route("/logout", post(login::log_out))
+        .route_layer(middleware::from_fn_with_state(api.clone(), record_outcome))
         .route_layer(middleware::from_fn_with_state(api.clone(), form_once))
         .route_layer(middleware::from_fn_with_state(api.clone(), check_role));
     answered(router, api)

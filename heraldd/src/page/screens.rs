@@ -1,19 +1,21 @@
 //! The screens: each asks the functions of the control API, and shows what they return.
 
-use axum::Extension;
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::response::Response;
+use axum::{Extension, Json};
 use herald_overview::history::event_list::EventsQuery;
-use herald_overview::history::job_list::JobsQuery;
-use herald_page::elements::PartUnavailable;
+use herald_overview::history::job_list::{self, JobsQuery};
+use herald_overview::router_runs::FoundRuns;
 use herald_page::screens;
 use http::StatusCode;
+use jiff::SignedDuration;
 
 use super::job_log::{self, LogAsked};
-use super::visit::{ApiState, Visit};
+use super::visit::{ApiState, Visit, unavailable};
 use crate::api::answer::{ErrorResponse, HandlerResult};
 use crate::api::apps::{AppQuery, CommitsQuery, DeploymentsQuery, PlanQuery};
-use crate::api::audit::AuditParams;
 use crate::api::caller::ApiCaller;
 use crate::api::config::ConfigQuery;
 use crate::api::events::ExplainQuery;
@@ -22,18 +24,26 @@ use crate::api::graph::GraphQuery;
 use crate::api::id::{EventInPath, JobInPath};
 use crate::api::{
     about, apps as api_apps, audit as api_audit, boards as api_boards, config as api_config, event_list,
-    events as api_events, graph as api_graph, jobs as api_jobs,
+    events as api_events, graph as api_graph, jobs as api_jobs, published, queues,
 };
-
-fn unavailable(error: ErrorResponse) -> PartUnavailable {
-    PartUnavailable(error.detail())
-}
+use herald_overview::audit::AuditParams;
 
 /// The jobs of the last day that are looked at.
 const RECENT: usize = 300;
 const RUNNING: usize = 50;
+/// How long the first screen waits for what is read elsewhere.
+const LONGEST_PART: Duration = Duration::from_secs(1);
 
-pub(super) async fn now(State(api): ApiState, visit: Visit) -> HandlerResult<Response> {
+/// A part of the first screen; none where it does not come in time, which the health of the daemon says.
+async fn in_time<T>(part: impl Future<Output = HandlerResult<Json<T>>>) -> Option<T> {
+    Some(tokio::time::timeout(LONGEST_PART, part).await.ok()?.ok()?.0)
+}
+
+pub(super) async fn now(
+    State(api): ApiState,
+    visit: Visit,
+    by: Extension<ApiCaller>,
+) -> HandlerResult<Response> {
     let asked = |status: Option<&str>, since: Option<&str>, limit| {
         Asked(JobsQuery {
             status: status.map(str::to_owned),
@@ -44,15 +54,22 @@ pub(super) async fn now(State(api): ApiState, visit: Visit) -> HandlerResult<Res
     };
     let running = api_jobs::list(State(api.clone()), asked(Some("running"), None, RUNNING)).await?;
     let recent = api_jobs::list(State(api.clone()), asked(None, Some("24h"), RECENT)).await?;
+    let since = api.clock.now() - SignedDuration::from_hours(24);
+    let out_of_sight = job_list::out_of_sight(&*api.history, &recent.0, since).await?;
+    let (queues, published) =
+        tokio::join!(in_time(queues::list(State(api.clone()))), in_time(published::list(State(api.clone()))));
     let data = screens::now::NowData {
-        info: about::info(State(api.clone())).await.0,
+        info: about::info(State(api.clone()), by).await.0,
         health: about::readyz(State(api.clone())).await.map(|health| health.0).map_err(unavailable),
         running: running.0.items,
         has_more: recent.0.next_cursor.is_some(),
         recent: recent.0.items,
+        out_of_sight,
         nodes: about::nodes(State(api.clone())).await.0,
         triggers: api_events::triggers(State(api.clone())).await.0,
         apps: api_apps::list(State(api.clone())).await.map(|apps| apps.0.items).unwrap_or_default(),
+        queues: queues.map(|list| list.items).unwrap_or_default(),
+        published: published.map(|list| list.items).unwrap_or_default(),
     };
     Ok(visit.screen(&api, |frame| screens::now::screen(frame, &data)))
 }
@@ -63,7 +80,8 @@ pub(super) async fn jobs(
     query: Asked<JobsQuery>,
 ) -> HandlerResult<Response> {
     let page = api_jobs::list(State(api.clone()), query).await?.0;
-    Ok(visit.screen(&api, |frame| screens::jobs::screen(frame, &page)))
+    let is_damaged = !api.damage.list().is_empty();
+    Ok(visit.screen(&api, |frame| screens::jobs::screen(frame, &page, is_damaged)))
 }
 
 pub(super) async fn job(
@@ -103,10 +121,25 @@ pub(super) async fn event(
     Ok(visit.screen(&api, |frame| screens::event::screen(frame, &event)))
 }
 
-pub(super) async fn routers(State(api): ApiState, visit: Visit) -> HandlerResult<Response> {
+#[derive(Default, serde::Deserialize)]
+pub(super) struct RoutersAsked {
+    name: Option<String>,
+    from: Option<String>,
+}
+
+pub(super) async fn routers(
+    State(api): ApiState,
+    visit: Visit,
+    Asked(asked): Asked<RoutersAsked>,
+) -> HandlerResult<Response> {
     let routers = about::routers(State(api.clone())).await?.0;
     let triggers = api_events::triggers(State(api.clone())).await.0;
-    Ok(visit.screen(&api, |frame| screens::about::routers(frame, &routers, &triggers)))
+    let page = screens::routers::page_of(&routers, asked.name.as_deref(), asked.from.as_deref());
+    let names = page.shown.iter().map(|router| &*router.name);
+    let FoundRuns { routers: runs, is_partial } =
+        api.page.runs.of(&*api.history, names, api.clock.now()).await?;
+    let data = screens::routers::RoutersData { routers, triggers, runs, is_partial };
+    Ok(visit.screen(&api, |frame| screens::routers::screen(frame, &data)))
 }
 
 pub(super) async fn graph(
@@ -124,7 +157,7 @@ pub(super) async fn graph(
 
 pub(super) async fn nodes(State(api): ApiState, visit: Visit) -> Response {
     let nodes = about::nodes(State(api.clone())).await.0;
-    visit.screen(&api, |frame| screens::about::nodes(frame, &nodes))
+    visit.screen(&api, |frame| screens::nodes::screen(frame, &nodes))
 }
 
 pub(super) async fn node(State(api): ApiState, visit: Visit, name: Named) -> HandlerResult<Response> {
@@ -198,7 +231,7 @@ pub(super) async fn config(
     query: Asked<ConfigQuery>,
     by: Extension<ApiCaller>,
 ) -> HandlerResult<Response> {
-    let info = about::info(State(api.clone())).await.0;
+    let info = about::info(State(api.clone()), by.clone()).await.0;
     let config = api_config::show(State(api.clone()), query, by).await?.0;
     Ok(visit.screen(&api, |frame| screens::config::screen(frame, &info, &config)))
 }

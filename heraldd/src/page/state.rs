@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use herald_control::model::ConfigProblem;
 use herald_net::serve::HostRule;
+use herald_overview::router_runs::KnownRuns;
 use herald_page::login_links::LoginLinks;
 use herald_page::request::{OwnAddress, SessionCookie, instance_id};
 use herald_page::site::Site;
@@ -73,6 +74,8 @@ pub struct PageState {
     pub links: LoginLinks,
     /// Which node of the fleet this is: the configuration is checked for it.
     pub node: Option<String>,
+    /// How the last jobs of routers ended.
+    pub runs: KnownRuns,
     instance: String,
     look: RwLock<Arc<PageLook>>,
     wishes: mpsc::Sender<AddressWish>,
@@ -95,6 +98,7 @@ impl PageState {
             sessions,
             links: LoginLinks::default(),
             node,
+            runs: KnownRuns::default(),
             instance,
             look,
             wishes,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, State};
 use axum::response::{Html, IntoResponse, Response};
+use herald_page::elements::PartUnavailable;
 use herald_page::frame::Frame;
 use herald_store::sessions::Session;
 use http::request::Parts;
@@ -56,6 +57,7 @@ impl Visit {
             now: api.clock.now(),
             zone: TimeZone::system(),
             is_fragment: self.is_fragment,
+            screens: api.view().screens,
             form_key: &form_key,
         };
         Html(screen(&frame)).into_response()
@@ -70,6 +72,11 @@ impl Visit {
     pub(super) fn done(&self, path: &str, steps: &[&str], act: &str) -> Response {
         see_other(&format!("{}?done={act}", self.look.site.at(path, steps)))
     }
+}
+
+/// Why a part of a screen is not shown.
+pub(super) fn unavailable(error: ErrorResponse) -> PartUnavailable {
+    PartUnavailable(error.detail())
 }
 
 fn see_other(to: &str) -> Response {

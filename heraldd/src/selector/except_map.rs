@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use herald_core::param::{Params, lookup};
 use herald_core::selector::{Answer, Question, Selector};
-use herald_core::spec::{Description, OptionKind, OptionSpec, SelectorType};
+use herald_core::spec::{Description, OptionKind, OptionSpec, SelectorType, one_key};
 use herald_core::trigger::ComponentError;
 use serde_json::Value;
 
@@ -37,6 +37,7 @@ pub fn component() -> SelectorType {
     ))
     .refuse_near_misses()
     .proof(prove)
+    .looks(|select_param| one_key(select_param, "except_key", "except_value"))
     .example(
         "
 trigger:

@@ -1,7 +1,7 @@
 //! `expr`: matches when an expression in CEL is true.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,7 +9,7 @@ use herald_core::param::Params;
 use herald_core::selector::{Answer, Question, RequiredValue, Selector};
 use herald_core::spec::{CheckError, Description, OptionKind, OptionSpec, SelectorType};
 use herald_core::trigger::ComponentError;
-use herald_expression::{Compiled, Evaluated};
+use herald_expression::{Compiled, Evaluated, MOST_STEPS};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
@@ -17,10 +17,10 @@ use tokio::sync::oneshot;
 const LONGEST: Duration = Duration::from_secs(1);
 /// Steps that are taken on the spot, roughly; more happen elsewhere.
 const AT_ONCE: u64 = 10_000;
-/// Steps that are taken at all: about as many as fit into [`LONGEST`].
-const MOST_STEPS: u64 = 2_000_000;
 /// Compiled expressions that are kept: those of the configuration, which a reload may change.
 const KEPT: usize = 1000;
+/// They are those of all routers, and also what a check proves of these.
+static COMPILED: LazyLock<Mutex<HashMap<String, Arc<Compiled>>>> = LazyLock::new(Mutex::default);
 
 /// The component type `expr`.
 #[must_use]
@@ -41,6 +41,8 @@ pub fn component() -> SelectorType {
             .check(check),
     )
     .refuse_near_misses()
+    .proof(|known, select_param| of(select_param)?.prove(known, select_param))
+    .looks(|select_param| of(select_param).map(|it| it.looked_at()).unwrap_or_default())
     .example(
         "
 trigger:
@@ -54,52 +56,51 @@ router:
     task:
       show: print
     select_param:
-      expr: trigger_param.ref in select_param.branches && !trigger_param.deleted
+      expr: trigger_param.ref in select_param.branches && !(has(trigger_param.deleted) && trigger_param.deleted)
       branches: [refs/heads/main, refs/heads/stable]
 ",
     );
-    SelectorType::new(description, |_| Ok(Arc::new(Expr::default())))
+    SelectorType::new(description, |_| Ok(Arc::new(Expr)))
 }
 
 fn check(value: &Value) -> Result<(), CheckError> {
     value.as_str().map_or(Ok(()), |source| Compiled::new(source).map(drop))
 }
 
-#[derive(Default)]
-struct Expr {
-    compiled: Mutex<HashMap<String, Arc<Compiled>>>,
+struct Expr;
+
+fn compiled(source: &str) -> Result<Arc<Compiled>, ComponentError> {
+    let mut kept = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(compiled) = kept.get(source) {
+        return Ok(compiled.clone());
+    }
+    let compiled = Compiled::new(source).map_err(|error| ComponentError::new(error.message))?;
+    let compiled = Arc::new(compiled);
+    if kept.len() >= KEPT {
+        kept.clear();
+    }
+    kept.insert(source.to_owned(), compiled.clone());
+    Ok(compiled)
 }
 
-impl Expr {
-    fn compiled(&self, source: &str) -> Result<Arc<Compiled>, ComponentError> {
-        let mut kept = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(compiled) = kept.get(source) {
-            return Ok(compiled.clone());
-        }
-        let compiled = Compiled::new(source).map_err(|error| ComponentError::new(error.message))?;
-        let compiled = Arc::new(compiled);
-        if kept.len() >= KEPT {
-            kept.clear();
-        }
-        kept.insert(source.to_owned(), compiled.clone());
-        Ok(compiled)
-    }
+/// The expression of these parameters, if it is right.
+fn of(select_param: &Params) -> Option<Arc<Compiled>> {
+    compiled(source(select_param).ok()?).ok()
 }
 
 #[async_trait]
 impl Selector for Expr {
     fn requires(&self, select_param: &Params) -> Option<RequiredValue> {
-        let (path, text) = self.compiled(source(select_param).ok()?).ok()?.required_text(select_param)?;
+        let (path, text) = of(select_param)?.required_text(select_param)?;
         Some(RequiredValue { path, value: Value::from(text) })
     }
 
     fn can_be_asked_again(&self, select_param: &Params) -> bool {
-        let compiled = source(select_param).and_then(|source| self.compiled(source));
-        compiled.is_ok_and(|compiled| !compiled.depends_on_time())
+        of(select_param).is_some_and(|compiled| !compiled.depends_on_time())
     }
 
     async fn select(&self, question: &Question) -> Result<Answer, ComponentError> {
-        let compiled = self.compiled(source(&question.select_param)?)?;
+        let compiled = compiled(source(&question.select_param)?)?;
         let (trigger_param, select_param) = (question.trigger_param.clone(), question.select_param.clone());
         let steps = compiled.steps(&trigger_param, &select_param);
         if steps <= AT_ONCE {

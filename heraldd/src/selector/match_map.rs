@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use herald_core::param::{Params, lookup};
 use herald_core::selector::{Answer, Question, RequiredValue, Selector};
-use herald_core::spec::{Description, OptionKind, OptionSpec, SelectorType};
+use herald_core::spec::{Description, OptionKind, OptionSpec, SelectorType, one_key};
 use herald_core::trigger::ComponentError;
 use serde_json::Value;
 
@@ -36,6 +36,7 @@ pub fn component() -> SelectorType {
     ))
     .refuse_near_misses()
     .proof(prove)
+    .looks(|select_param| one_key(select_param, "match_key", "match_value"))
     .example(
         "
 trigger:

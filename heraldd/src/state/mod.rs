@@ -17,7 +17,7 @@ use herald_store::job_log::{JobLogs, LOGS};
 use herald_store::observed::Observed;
 use herald_store::pauses::{PausedKind, Pauses};
 use herald_store::sessions::Sessions;
-use herald_store::store::{JournalStore, OpenError};
+use herald_store::store::{JournalStore, OpenError, StateLock};
 
 use crate::config::{AllSettings, HistorySettings};
 use herald_metrics::Metrics;
@@ -40,16 +40,17 @@ pub struct DaemonState {
 }
 
 impl DaemonState {
-    /// Takes hold of `state_dir`, and shows which nodes are drained.
+    /// Opens what is in `state_dir`, whose lock is taken, and shows which nodes are drained.
     ///
     /// # Errors
     /// When it cannot be used: another daemon does, say.
     pub async fn open(
         settings: &AllSettings,
+        lock: Option<StateLock>,
         drained: &DrainedNodes,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
-        let Some(folder) = settings.daemon.state_dir.clone() else {
+        let Some((folder, lock)) = settings.daemon.state_dir.clone().zip(lock) else {
             tracing::warn!(
                 "state_dir is none: events, waiting jobs and the history are kept in memory alone, and are lost when \
                  heraldd ends"
@@ -60,7 +61,7 @@ impl DaemonState {
         let logs = JobLogs::new(Some(folder.join(LOGS)), settings.history.log_limit);
         let keep = keep(&settings.history);
         let at = clock.clone();
-        let open = move || JournalStore::open(&folder, keep, at);
+        let open = move || JournalStore::open_locked(lock, &folder, keep, at);
         let opened = tokio::task::spawn_blocking(open).await;
         let store = opened.map_err(|error| OpenError(error.to_string()))??;
         remove_logs_of_trimmed_jobs(&store, &logs);

@@ -18,6 +18,7 @@ pub fn component() -> TriggerType {
          Needs a `state_dir`, for what it has accepted.",
     );
     let description = QueueReceiver::options().into_iter().fold(description, Description::option);
+    let description = description.doubts(herald_queue_jobs::unsigned_messages);
     TriggerType::with_context(results(description), |options, context| {
         Ok(Arc::new(QueueTrigger(QueueReceiver::new(options, context)?)))
     })
@@ -34,7 +35,7 @@ fn results(description: Description) -> Description {
         .gives("_queue/origin", "the node that put it")
         .gives("_queue/event", "the event at the origin")
         .gives("_queue/chain_depth", "how many jobs led to it, over all nodes")
-        .gives("_queue/put_again", "true where the queue had lost it and it was put again: a worker that the queue forgot may have run it")
+        .gives("_queue/put_again", "true where the queue had lost it and it was put again, or another server took over while it waited: a worker that the queue forgot may have run it")
         .gives("_queue/lost", "why nobody knows how it ended; its jobs are recorded as lost, and do not run")
         .example(
             "

@@ -63,7 +63,7 @@ fn every_component_has_its_page_and_no_page_is_left_over() {
     }
     let folders: BTreeSet<&Path> =
         expected.iter().filter_map(|path| path.parent()).filter(|parent| *parent != folder).collect();
-    assert_eq!(folders.len(), 6, "{folders:?}");
+    assert_eq!(folders.len(), 7, "{folders:?}");
     for path in folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap()) {
         let path = path.unwrap().path();
         if !expected.contains(&path) {

@@ -23,6 +23,8 @@ pub(super) struct QueueRun {
     pub(super) message: String,
     /// How often the queue had it started, this one included.
     pub(super) deliveries: u64,
+    /// Whether the parameters of the job say that its message may have run.
+    pub(super) put_again: bool,
 }
 
 /// Runs as the job (the workers under test start this program as their job).
@@ -32,7 +34,9 @@ pub(crate) fn be_the_job(evidence: &Path) -> Result<()> {
     let (given, text) = (&params["trigger_param"], |value: &Value| value.as_str().unwrap_or("-").to_owned());
     let n = given["n"].as_u64().context("an event without its number")?;
     let (job, message) = (text(&params["job_id"]), text(&given["_queue"]["id"]));
-    let line = format!("{n} {job} {} {message} {}\n", params["attempt"], given["_queue"]["deliveries"]);
+    let queue = &given["_queue"];
+    let (deliveries, put_again) = (&queue["deliveries"], queue["put_again"] == true);
+    let line = format!("{n} {job} {} {message} {deliveries} {put_again}\n", params["attempt"]);
     // One write: lines of several jobs never mix.
     OpenOptions::new().append(true).create(true).open(evidence)?.write_all(line.as_bytes())?;
     std::thread::sleep(takes(n));
@@ -54,12 +58,13 @@ pub(super) fn runs(evidence: &Path) -> Result<Vec<QueueRun>> {
 
 fn run(line: &str) -> Option<QueueRun> {
     let words: Vec<&str> = line.split(' ').collect();
-    let [n, job, attempt, message, deliveries] = words.as_slice() else { return None };
+    let [n, job, attempt, message, deliveries, put_again] = words.as_slice() else { return None };
     Some(QueueRun {
         n: n.parse().ok()?,
         job: (*job).to_owned(),
         attempt: attempt.parse().ok()?,
         message: (*message).to_owned(),
         deliveries: deliveries.parse().ok()?,
+        put_again: put_again.parse().ok()?,
     })
 }

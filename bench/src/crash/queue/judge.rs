@@ -75,8 +75,8 @@ fn runs(
     }
     for (message, runs) in &by_message {
         for what in histories.repeats(verdict, message, runs) {
-            if was_put_again(message) {
-                // Redis forgot who had it, and the history says that it may have run twice.
+            if was_put_again(message) || runs.iter().any(|run| run.put_again) {
+                // Redis forgot who had it, and the history of the origin or of the worker says that it may have run.
                 eprintln!("queue: {what}; this is marked: it was put again");
                 verdict.marked += 1;
             } else {
@@ -145,7 +145,7 @@ mod tests {
     fn what_is_wrong_is_found() {
         let start = |job: &str, message: &str, deliveries| {
             let (job, message) = (job.to_owned(), message.to_owned());
-            QueueRun { n: 1, job, attempt: 1, message, deliveries }
+            QueueRun { n: 1, job, attempt: 1, message, deliveries, put_again: false }
         };
         let run = |job: &str, message: &str| start(job, message, 1);
         let again = |job: &str, message: &str| start(job, message, 2);

@@ -1,10 +1,11 @@
-//! A queue with an origin, several workers and a real Redis, each of which is killed, stopped, flushed or cut off at
-//! random moments while events are posted.
+//! A queue with an origin, several workers and a real Redis, each of which is killed, stopped, flushed, cut off or
+//! replaced by its replica at random moments while events are posted.
 
 pub(crate) mod evidence;
 
 mod fault;
 mod judge;
+mod pair;
 mod scene;
 
 use anyhow::Result;

@@ -14,9 +14,10 @@ use super::super::load::{Clients, Sent};
 use super::super::proxy::Proxy;
 use super::super::random::Random;
 use super::super::{rig, socket};
+use super::pair::RedisPair;
 use crate::place::{Place, free_port};
 use crate::program::Program;
-use crate::queue::redis::{RedisAnswer, RedisProcess};
+use crate::queue::redis::RedisAnswer;
 
 /// The names of the workers and their leases.
 pub(super) const WORKERS: [(&str, Duration); 3] =
@@ -45,7 +46,7 @@ pub(super) struct Scene {
     pub(super) origin: QueueNode,
     pub(super) workers: Vec<QueueNode>,
     pub(super) proxy: Proxy,
-    pub(super) redis: RedisProcess,
+    pub(super) redis: RedisPair,
     /// The http trigger of the origin.
     address: SocketAddr,
     pub(super) sent: Arc<Sent>,
@@ -57,8 +58,8 @@ impl Scene {
     pub(super) fn start(place: &Place, random: &mut Random) -> Result<Self> {
         let folder = place.path("queue");
         fs::create_dir_all(&folder)?;
-        let redis = RedisProcess::start(&folder.join("redis"), &[])?;
-        let proxy = Proxy::start(redis.address, random.below(u64::MAX))?;
+        let redis = RedisPair::start(&folder, random)?;
+        let proxy = Proxy::start(redis.primary.address, random.below(u64::MAX))?;
         let (address, evidence) = (free_port()?, folder.join("starts"));
         let url = format!("redis://{}", proxy.address);
         let mut origin = QueueNode::new(place, &folder, "origin", &of_origin(&url, address))?;
@@ -90,7 +91,7 @@ impl Scene {
     pub(super) fn activity(&self) -> String {
         let mut all = vec![self.origin.activity("open")];
         all.extend(self.workers.iter().map(|worker| worker.activity("open")));
-        all.push(match self.redis.ask(&["DBSIZE"]) {
+        all.push(match self.redis.primary.ask(&["DBSIZE"]) {
             Ok(RedisAnswer::Number(keys)) => format!("Redis {keys} keys"),
             _ => "Redis away".to_owned(),
         });

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
+use herald_base::file_lock::FileLock;
 use herald_base::os_error;
 use herald_base::private_file::{ForeignAccess, regular};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
@@ -228,13 +229,14 @@ impl UsersFile {
         let folder =
             File::open(folder).map_err(|error| UsersFileError::Unusable { path: self.0.clone(), error })?;
         flock(&folder, FlockOperation::LockExclusive).map_err(|error| self.unusable(error.into()))?;
+        let folder = FileLock::new(folder);
         let mut users = match self.read() {
             Ok(read) => read.users,
             Err(UsersFileError::Missing(_)) => Vec::new(),
             Err(error) => return Err(error.into()),
         };
         let done = change(&mut users)?;
-        self.write(&users, &folder).map_err(|error| self.unusable(error))?;
+        self.write(&users, folder.file()).map_err(|error| self.unusable(error))?;
         Ok(done)
     }
 

@@ -6,14 +6,15 @@ use std::time::Duration;
 use herald_base::stop::Stop;
 use herald_deploy::{Commit, LogRange};
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::application::App;
 use super::parts::AppError;
 
 /// How many commits are looked at for what is pending, and for a search.
 const MOST: usize = 1000;
-/// How long the repository may take.
-const LONGEST: Duration = Duration::from_secs(60);
+/// How long the repository may take in all: who asks waits 30 s for an answer.
+const LONGEST: Duration = Duration::from_secs(20);
 
 /// Which commits are asked for.
 #[derive(Debug, Clone, Default)]
@@ -65,8 +66,10 @@ impl App {
     /// When the repository cannot be asked.
     pub async fn commits(&self, query: &CommitQuery) -> Result<CommitPage, AppError> {
         let (parts, stop) = (self.parts().await?, Stop::new());
+        let deadline = Instant::now() + LONGEST.min(self.settings.timeout);
+        let left = || deadline.saturating_duration_since(Instant::now());
         let book = parts.book.now();
-        let head = parts.source.resolve(&self.settings.revision, LONGEST, &stop).await?;
+        let head = parts.source.resolve(&self.settings.revision, left(), &stop).await?;
         let upto = query.before.clone().unwrap_or_else(|| head.clone());
         if !is_exact(&upto) {
             let (revision, url) = (upto, self.settings.repo.clone());
@@ -76,13 +79,13 @@ impl App {
         let needle = query.search.as_ref().map(|search| search.to_lowercase());
         let looks_at = if needle.is_some() || query.pending { MOST } else { query.limit + 1 };
         let range = LogRange { after: None, upto, limit: looks_at };
-        let commits = parts.source.log(&range, LONGEST, &stop).await?;
+        let commits = parts.source.log(&range, left(), &stop).await?;
         let pending = match &book.revision {
             Some(live) if *live != head => {
                 let range = LogRange { after: Some(live.clone()), upto: head, limit: MOST };
                 parts
                     .source
-                    .log(&range, LONGEST, &stop)
+                    .log(&range, left(), &stop)
                     .await?
                     .into_iter()
                     .map(|commit| commit.revision)

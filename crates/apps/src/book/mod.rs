@@ -9,5 +9,5 @@ pub use app_book::{AppBook, BadRevision, Hold, KnownAppNode};
 pub use keeper::{BookError, BookKeeper};
 pub(crate) use keeper::{read_json, write_then};
 pub use record::{
-    DeploymentRecord, DeploymentStatus, DeploymentWay, NodeDeployment, NodeOutcome, RecordedCommit,
+    DeploymentRecord, DeploymentStatus, DeploymentWay, NodeDeployment, NodeOutcome, RecordedCommit, StepTimes,
 };

@@ -107,7 +107,14 @@ pub struct NodeDeployment {
     pub status: NodeOutcome,
     /// Why it failed.
     pub error: Option<String>,
+    /// How long each step took there, in milliseconds: those of [`StepName`](crate::node::StepName) that ran, and of
+    /// the switch `health` and `verify`.
+    #[serde(default)]
+    pub steps_ms: StepTimes,
 }
+
+/// Names of steps, and how long each took, in milliseconds.
+pub type StepTimes = BTreeMap<String, u64>;
 
 /// A commit that a deployment brings, or takes back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,30 +1,41 @@
 //! What a rollback without a target goes to.
 
-use std::collections::BTreeSet;
-
 use super::app_book::AppBook;
-use super::record::DeploymentStatus;
+use super::record::{DeploymentStatus, NodeOutcome};
 
 impl AppBook {
-    /// The revision that a rollback goes to: the last one that was good on all its nodes, is not marked bad, and is not
-    /// what all these nodes have. It comes from our records, never from what is on a disk.
+    /// The revision that a rollback goes to: the newest one that was good on all nodes that took part, is not marked
+    /// bad, and is not what is left. It comes from our records, never from what is on a disk.
     #[must_use]
     pub fn rollback_target(&self, nodes: &[&str]) -> Option<&str> {
-        let live: BTreeSet<Option<&str>> = nodes
-            .iter()
-            .map(|node| self.nodes.get(*node).and_then(|node| node.revision.as_deref()))
-            .collect();
-        let left = match live.len() {
-            1 => live.first().copied().flatten(),
-            // Some nodes have another one: all can go to what was recorded for all.
-            _ => None,
+        let recorded = self.revision.as_deref();
+        let is_ahead = |node: &&str| {
+            let has = self.nodes.get(*node).and_then(|known| known.revision.as_deref());
+            has.is_some() && has != recorded && !self.is_behind(node)
+        };
+        // Some nodes have another one than all should have: all can go to what was recorded for all.
+        let left = if nodes.iter().any(is_ahead) { None } else { recorded };
+        let is_live_on_all = |revision: &str| {
+            let has = |node: &&str| self.nodes.get(*node).and_then(|known| known.revision.as_deref());
+            nodes.iter().all(|node| has(node) == Some(revision))
         };
         self.deployments
             .iter()
             .rev()
             .filter(|record| record.status == DeploymentStatus::Succeeded && record.whole)
             .filter_map(|record| record.to.as_deref())
-            .find(|revision| Some(*revision) != left && !self.is_bad(revision))
+            .find(|revision| Some(*revision) != left && !is_live_on_all(revision) && !self.is_bad(revision))
+    }
+
+    /// Whether a node has an older revision only because it was away when the recorded one came: what it has is not
+    /// what a rollback leaves, nor does it speak against going there.
+    #[must_use]
+    pub fn is_behind(&self, node: &str) -> bool {
+        use NodeOutcome::{CatchUp, Failed, Skipped, TimedOut, Untouched};
+        let outcomes = self.deployments.iter().rev().filter_map(|record| record.nodes.get(node));
+        let last =
+            outcomes.map(|node| node.status).find(|status| !matches!(status, Untouched | Failed | TimedOut));
+        matches!(last, Some(Skipped | CatchUp))
     }
 }
 
@@ -63,7 +74,7 @@ mod tests {
     #[test]
     fn the_last_one_that_was_good_everywhere() {
         use DeploymentStatus::{Failed, Partial, Reverted, Succeeded};
-        // Deployments, bad revisions, what two nodes have, and the target.
+        // Deployments, bad revisions, what two nodes have, and the target. The last good one is recorded.
         for (deployments, bad, live, target) in [
             (vec![("A", Succeeded)], "", ["A", "A"], None),
             (vec![("A", Succeeded), ("B", Succeeded)], "", ["B", "B"], Some("A")),
@@ -90,6 +101,9 @@ mod tests {
             let mut book = AppBook::default();
             for (n, (to, status)) in deployments.iter().enumerate() {
                 book.record(record(n, to, *status, true));
+                if *status == Succeeded {
+                    book.revision = Some((*to).to_owned());
+                }
             }
             if !bad.is_empty() {
                 book.mark_bad(bad, "alice", Timestamp::UNIX_EPOCH);

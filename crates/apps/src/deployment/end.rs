@@ -1,6 +1,6 @@
 //! The end of a deployment: nodes are informed that it was good, and it is recorded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use herald_base::failpoint;
 use jiff::Timestamp;
@@ -28,9 +28,10 @@ impl Deployment<'_> {
                 let error = &failure.error;
                 tracing::warn!(node = name, %error, "the node could not be informed; its next step does it");
             }
+            let now = self.app.clock.now();
             let change = |progress: &mut DeploymentProgress| {
                 if let Some(node) = progress.node(&name) {
-                    (node.stage, node.sent) = (NodeStage::Finished, None);
+                    node.ended(NodeStage::Finished, now);
                 }
             };
             self.progress.change(change).await?;
@@ -92,9 +93,8 @@ fn note(
         && record.status == DeploymentStatus::Succeeded
         && let Some(to) = &to
     {
-        let switched = progress.nodes.iter().filter(|node| node.stage == NodeStage::Finished);
-        for left in switched.filter_map(|node| node.from.as_ref()).filter(|from| *from != to) {
-            book.mark_bad(left, &progress.request.by_name, record.ended_at);
+        for left in what_is_left(book, progress, record.whole).into_iter().filter(|from| from != to) {
+            book.mark_bad(&left, &progress.request.by_name, record.ended_at);
         }
     }
     book.bad.retain(|bad| !cleared.contains(&bad.revision));
@@ -136,6 +136,14 @@ fn note(
         book.hold = Some(Hold { reason, by: HERALD.to_owned(), since: record.ended_at, until: None });
     }
     book.record(record);
+}
+
+/// The revisions that a rollback leaves: what was recorded for all, and what nodes have on top of it. A node that was
+/// away has an older one, of which nobody says that it is bad.
+fn what_is_left(book: &AppBook, progress: &DeploymentProgress, is_whole: bool) -> BTreeSet<String> {
+    let switched = progress.nodes.iter().filter(|node| node.stage == NodeStage::Finished);
+    let ahead = switched.filter(|node| !book.is_behind(&node.name)).filter_map(|node| node.from.clone());
+    progress.from.clone().filter(|_| is_whole).into_iter().chain(ahead).collect()
 }
 
 fn is_left_out(progress: &DeploymentProgress, name: &str) -> bool {
@@ -193,7 +201,8 @@ fn node_record(node: &NodeProgress, to: Option<&String>, catches_up: bool) -> No
     };
     let is_known = !matches!(status, NodeOutcome::Broken | NodeOutcome::Unknown);
     let live = if is_new { to.cloned() } else { node.from.clone().filter(|_| is_known) };
-    NodeDeployment { from: node.from.clone(), to: live, status, error: node.error.clone() }
+    let (error, steps_ms) = (node.error.clone(), node.steps_ms.clone());
+    NodeDeployment { from: node.from.clone(), to: live, status, error, steps_ms }
 }
 
 fn status_of(progress: &DeploymentProgress, nodes: &BTreeMap<String, NodeDeployment>) -> DeploymentStatus {

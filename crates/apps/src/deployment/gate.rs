@@ -1,6 +1,7 @@
 //! What speaks against a deployment before any node is asked.
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use crate::book::{AppBook, DeploymentWay};
 use crate::deployment::request::DeploymentRequest;
@@ -36,7 +37,7 @@ pub enum DeploymentRefusal {
         "{} is not deployed: {by} rolled {} back at {}; deploy a newer revision, or this one by hand",
         short(revision),
         short(bad),
-        at.round(jiff::Unit::Second).unwrap_or(*at)
+        for_people(*at)
     )]
     Bad {
         /// What was to be deployed.
@@ -102,6 +103,11 @@ impl DeploymentRefusal {
     }
 }
 
+/// A time in the zone of this machine, with its offset, as the command line shows it.
+fn for_people(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::system()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+}
+
 /// A revision as people write it.
 fn short(revision: &str) -> &str {
     revision.get(..12).unwrap_or(revision)
@@ -126,7 +132,7 @@ pub(crate) fn check(
         }
     }
     if let Some(hold) = book.hold(now).filter(|_| !request.overrides) {
-        let until = hold.until.map(|until| format!(" until {until}")).unwrap_or_default();
+        let until = hold.until.map(|until| format!(" until {}", for_people(until))).unwrap_or_default();
         let (by, reason) = (hold.by.clone(), hold.reason.clone());
         return Err(DeploymentRefusal::Held { app: name(), by, until, reason });
     }

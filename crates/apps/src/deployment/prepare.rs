@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
+use herald_deploy::DeployMode;
 use herald_remote::RunnerFailureKind;
 
 use super::plan::AT_ONCE;
@@ -38,12 +39,14 @@ impl Deployment<'_> {
     }
 
     async fn prepared(&self, name: &str, outcome: NodeStepOutcome) -> Result<(), BookError> {
+        let now = self.app.clock.now();
         match outcome {
             Ok(result) => {
                 let digest = exact(&result, "digest").unwrap_or_default();
                 let change = |progress: &mut super::progress::DeploymentProgress| {
                     if let Some(node) = progress.node(name) {
-                        (node.stage, node.sent, node.digest) = (NodeStage::Prepared, None, Some(digest));
+                        node.ended(NodeStage::Prepared, now);
+                        node.digest = Some(digest);
                     }
                 };
                 self.progress.change(change).await?;
@@ -55,9 +58,12 @@ impl Deployment<'_> {
                 let change = |progress: &mut super::progress::DeploymentProgress| {
                     if let Some(node) = progress.node(name) {
                         // What was written of the new tree is removed by the step `revert`.
-                        node.stage =
-                            if failure.unreachable { NodeStage::Untouched } else { NodeStage::Prepared };
-                        (node.sent, node.error) = (None, Some(clipped(&failure.error, SENTENCE)));
+                        let is_untouched = failure.unreachable;
+                        node.ended(
+                            if is_untouched { NodeStage::Untouched } else { NodeStage::Prepared },
+                            now,
+                        );
+                        node.error = Some(clipped(&failure.error, SENTENCE));
                         node.timed_out = failure.kind == RunnerFailureKind::TimedOut;
                     }
                 };
@@ -98,33 +104,71 @@ impl Deployment<'_> {
         }
     }
 
-    /// Runs the hook `once` on the first node that takes part.
+    /// Runs the hook `once` on the first node that takes part. With `in_place` that updates the node, which is the
+    /// first to switch then.
     pub(super) async fn once(&self) -> Result<(), BookError> {
-        let now = self.progress.now();
-        let Some(first) = now.at(NodeStage::Prepared).into_iter().next() else { return Ok(()) };
-        if now.once == OnceStage::Done || !now.switches.is_empty() {
-            return Ok(());
-        }
+        let Some(first) = self.runs_once() else { return Ok(()) };
+        let is_in_place = self.app.settings.mode == DeployMode::InPlace;
         let has_once = self.app.settings.node(&first).is_some_and(crate::settings::AppNode::has_once);
         if has_once {
-            self.progress.change(|progress| progress.once = OnceStage::Sent).await?;
-            let outcome = self.step(&first, StepName::Once, &self.stop).await?;
-            if let Err(failure) = outcome {
-                self.progress.change(|progress| unsent(progress, &first)).await?;
+            self.progress.change(|progress| note_once(progress, &first, is_in_place)).await?;
+            if let Err(failure) = self.step(&first, StepName::Once, &self.stop).await? {
+                if is_in_place {
+                    return self.switched(&first, Err(failure)).await;
+                }
+                let now = self.app.clock.now();
+                self.progress.change(|progress| unsent(progress, &first, now)).await?;
                 return self.give_up(failure.kind.into(), format!("{first}: {}", failure.error)).await;
             }
         }
+        let now = self.app.clock.now();
         self.progress
             .change(|progress| {
                 progress.once = OnceStage::Done;
-                unsent(progress, &first);
+                unsent(progress, &first, now);
             })
             .await
     }
+
+    /// Whether an earlier process sent `once`, which is joined whatever has happened since: with `in_place` the copy
+    /// may be new already.
+    pub(super) fn has_sent_once(&self) -> bool {
+        self.progress.now().nodes.iter().any(|node| node.sent == Some(StepName::Once))
+    }
+
+    /// Whether this is the node whose copy is, or may be, new since `once` needs that.
+    pub(super) fn is_updated_by_once(&self, name: &str) -> bool {
+        let (app, now) = (&self.app.settings, self.progress.now());
+        let has_once = app.node(name).is_some_and(crate::settings::AppNode::has_once);
+        let is_sent =
+            now.once != OnceStage::NotRun && now.switches.first().is_some_and(|first| first == name);
+        app.mode == DeployMode::InPlace && has_once && is_sent
+    }
+
+    /// The node that runs `once`, where that is not done.
+    fn runs_once(&self) -> Option<String> {
+        let now = self.progress.now();
+        if let Some(sent) = now.nodes.iter().find(|node| node.sent == Some(StepName::Once)) {
+            return Some(sent.name.clone());
+        }
+        let is_due = match now.once {
+            OnceStage::NotRun => now.switches.is_empty(),
+            OnceStage::Sent => now.gave_up.is_none(),
+            OnceStage::Done => false,
+        };
+        now.at(NodeStage::Prepared).into_iter().next().filter(|_| is_due)
+    }
 }
 
-fn unsent(progress: &mut super::progress::DeploymentProgress, name: &str) {
+fn note_once(progress: &mut super::progress::DeploymentProgress, first: &str, is_in_place: bool) {
+    progress.once = OnceStage::Sent;
+    if is_in_place && progress.switches.is_empty() {
+        progress.switches.push(first.to_owned());
+    }
+}
+
+fn unsent(progress: &mut super::progress::DeploymentProgress, name: &str, now: jiff::Timestamp) {
     if let Some(node) = progress.node(name) {
-        node.sent = None;
+        node.answered(now);
     }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::request::DeploymentRequest;
-use crate::book::{BookError, RecordedCommit};
+use crate::book::{BookError, RecordedCommit, StepTimes};
 use crate::book::{read_json, write_then};
 use crate::clipped::{SENTENCE, clipped};
 use crate::node::StepName;
@@ -57,6 +57,61 @@ pub(crate) struct NodeProgress {
     pub(crate) timed_out: bool,
     /// Of the files as they came from the repository; empty with `in_place`.
     pub(crate) digest: Option<String>,
+    /// When the step was sent that is not answered.
+    #[serde(default)]
+    pub(crate) sent_at: Option<Timestamp>,
+    /// How long each step took that was answered, in milliseconds.
+    #[serde(default)]
+    pub(crate) steps_ms: StepTimes,
+}
+
+impl NodeProgress {
+    /// One that was asked for its plan, which took so many milliseconds where it answered.
+    pub(crate) fn planned(name: String, stage: NodeStage, took: Option<u64>) -> Self {
+        let plan = took.map(|took| (StepName::Plan.as_str().to_owned(), took));
+        Self {
+            name,
+            from: None,
+            stage,
+            sent: None,
+            again: 0,
+            error: None,
+            timed_out: false,
+            digest: None,
+            sent_at: None,
+            steps_ms: plan.into_iter().collect(),
+        }
+    }
+
+    /// The node was answered for the step that was sent last; it took as long as the clock says.
+    pub(crate) fn answered(&mut self, now: Timestamp) {
+        if let (Some(step), Some(at)) = (self.sent.take(), self.sent_at.take()) {
+            self.steps_ms.insert(step.as_str().to_owned(), milliseconds(at, now));
+        }
+    }
+
+    /// The same, and it is so far now.
+    pub(crate) fn ended(&mut self, stage: NodeStage, now: Timestamp) {
+        self.answered(now);
+        self.stage = stage;
+    }
+
+    /// Of the switch, a part is health check and verification, as the node says.
+    pub(crate) fn note_parts(&mut self, result: &serde_json::Map<String, serde_json::Value>) {
+        for (part, key) in [("health", "health_ms"), ("verify", "verify_ms")] {
+            let Some(took) = result.get(key).and_then(serde_json::Value::as_u64) else { continue };
+            if let Some(whole) = self.steps_ms.get_mut(StepName::Switch.as_str()) {
+                let took = took.min(*whole);
+                *whole -= took;
+                self.steps_ms.insert(part.to_owned(), took);
+            }
+        }
+    }
+}
+
+/// Between two times; nothing where the clock was set back.
+pub(crate) fn milliseconds(from: Timestamp, to: Timestamp) -> u64 {
+    u64::try_from(to.duration_since(from).as_millis()).unwrap_or(0)
 }
 
 /// Why a deployment gives up.
@@ -202,6 +257,57 @@ impl ProgressFile {
             && error.kind() != std::io::ErrorKind::NotFound
         {
             tracing::warn!(%error, "the progress of a deployment that is over cannot be removed");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn node(sent: Option<StepName>, sent_at: Option<&str>) -> NodeProgress {
+        let node = json!({"name": "web1", "from": null, "stage": "planned", "sent": sent, "error": null,
+            "timed_out": false, "digest": null, "sent_at": sent_at});
+        serde_json::from_value(node).unwrap()
+    }
+
+    #[test]
+    fn a_step_takes_from_when_it_was_sent_to_its_answer_also_over_a_restart() {
+        let (noon, later) = ("2026-12-02T12:00:00Z", "2026-12-02T12:00:02.5Z".parse().unwrap());
+        for (sent, sent_at, expected) in [
+            (Some(StepName::Prepare), Some(noon), json!({"prepare": 2500})),
+            // The clock was set back.
+            (Some(StepName::Switch), Some("2026-12-02T13:00:00Z"), json!({"switch": 0})),
+            // Sent by a version that did not note when.
+            (Some(StepName::Switch), None, json!({})),
+            (None, None, json!({})),
+        ] {
+            let mut node = node(sent, sent_at);
+            node.ended(NodeStage::Prepared, later);
+            assert_eq!(json!(node.steps_ms), expected, "{sent:?} {sent_at:?}");
+            assert_eq!((node.sent, node.sent_at, node.stage), (None, None, NodeStage::Prepared));
+        }
+    }
+
+    #[test]
+    fn health_and_verification_are_parts_of_the_switch() {
+        for (said, expected) in [
+            (
+                json!({"health_ms": 1000, "verify_ms": 500}),
+                json!({"switch": 1000, "health": 1000, "verify": 500}),
+            ),
+            (json!({"verify_ms": 500}), json!({"switch": 2000, "verify": 500})),
+            // Another clock than ours says so.
+            (json!({"health_ms": 9000, "verify_ms": 1}), json!({"switch": 0, "health": 2500, "verify": 0})),
+            (json!({"verify_ms": "long"}), json!({"switch": 2500})),
+            (json!({}), json!({"switch": 2500})),
+        ] {
+            let mut node = node(Some(StepName::Switch), Some("2026-12-02T12:00:00Z"));
+            node.ended(NodeStage::Switched, "2026-12-02T12:00:02.5Z".parse().unwrap());
+            node.note_parts(said.as_object().unwrap());
+            assert_eq!(json!(node.steps_ms), expected, "{said}");
         }
     }
 }

@@ -13,15 +13,20 @@ impl Deployment<'_> {
     /// What has to be undone is undone: the nodes that switched, in reverse order; then what waits on the others.
     pub(super) async fn undo(&self) -> Result<(), BookError> {
         let stop = &self.after_all();
-        let goes_back = |stage: NodeStage| match stage {
+        let now = self.progress.now();
+        let goes_back = |name: &str, stage: NodeStage| match stage {
             NodeStage::SwitchFailed => true,
             NodeStage::Switched => self.app.settings.on_failure == OnFailure::Rollback,
+            NodeStage::Prepared => self.is_updated_by_once(name),
             _ => false,
         };
-        let now = self.progress.now();
         let stage_of = |name: &str| now.nodes.iter().find(|node| node.name == name).map(|node| node.stage);
-        let back: Vec<&String> =
-            now.switches.iter().rev().filter(|name| stage_of(name).is_some_and(goes_back)).collect();
+        let back: Vec<&String> = now
+            .switches
+            .iter()
+            .rev()
+            .filter(|name| stage_of(name).is_some_and(|stage| goes_back(name, stage)))
+            .collect();
         for name in back {
             self.revert(name, stop).await?;
         }
@@ -55,11 +60,12 @@ impl Deployment<'_> {
             }
             Err(failure) => (NodeStage::Broken, Some(format!("the revert failed: {}", failure.error))),
         };
+        let now = self.app.clock.now();
         self.say(&format!("{name}: {}", error.as_deref().unwrap_or("reverted"))).await;
         self.progress
             .change(|progress| {
                 if let Some(node) = progress.node(name) {
-                    (node.stage, node.sent) = (stage, None);
+                    node.ended(stage, now);
                     if let Some(error) = error {
                         let first = node.error.take().map(|first| format!("{first}; ")).unwrap_or_default();
                         node.error = Some(clipped(&format!("{first}{error}"), 2 * SENTENCE));
@@ -75,10 +81,11 @@ impl Deployment<'_> {
             let error = &failure.error;
             tracing::warn!(node = name, %error, "what was prepared is not removed; the next deployment does it");
         }
+        let now = self.app.clock.now();
         self.progress
             .change(|progress| {
                 if let Some(node) = progress.node(name) {
-                    (node.stage, node.sent) = (NodeStage::Untouched, None);
+                    node.ended(NodeStage::Untouched, now);
                 }
             })
             .await

@@ -9,7 +9,7 @@ use herald_remote::{DRAINED, RunnerFailureKind};
 
 use super::gate;
 use super::plan::{Between, NodePlan, node_plan};
-use super::progress::{DeploymentProgress, GaveUpKind, NodeProgress, NodeStage, ProgressFile};
+use super::progress::{DeploymentProgress, GaveUpKind, NodeProgress, NodeStage, ProgressFile, milliseconds};
 use crate::app::parts::{AppError, AppParts};
 use crate::book::{BookError, DeploymentRecord};
 use crate::clipped::exact;
@@ -57,7 +57,7 @@ impl<'a> Deployment<'a> {
             self.prepare().await?;
         }
         failpoint!("apps-prepared");
-        if self.goes_on().await? {
+        if self.goes_on().await? || self.has_sent_once() {
             self.once().await?;
         }
         self.switch().await?;
@@ -133,13 +133,18 @@ impl<'a> Deployment<'a> {
     async fn plan_all(&self, revision: &str) -> Result<(), BookError> {
         let request = self.progress.now().request.clone();
         let names = self.app.names(&request);
-        let mut plans = self.on_all(names.clone(), |name| self.plan_of(name, revision)).await;
+        let planned = |name: String| async {
+            let began = self.app.clock.now();
+            let (name, plan) = self.plan_of(name, revision).await;
+            (name, plan, milliseconds(began, self.app.clock.now()))
+        };
+        let mut plans = self.on_all(names.clone(), planned).await;
         // They answer in any order, and switch in theirs.
-        plans.sort_by_key(|(name, _)| names.iter().position(|other| other == name));
+        plans.sort_by_key(|(name, ..)| names.iter().position(|other| other == name));
         let mut nodes = Vec::new();
         let mut refusals: Vec<String> = Vec::new();
         let mut has_timed_out = false;
-        for (name, plan) in plans {
+        for (name, plan, took) in plans {
             let stays_away = !plan.online && self.leaves_out_absent();
             has_timed_out |= plan.plan.get("timed_out").is_some();
             if !stays_away {
@@ -158,16 +163,8 @@ impl<'a> Deployment<'a> {
                 };
                 self.say(&format!("{name}: {found}")).await;
             }
-            nodes.push(NodeProgress {
-                name,
-                from,
-                stage,
-                sent: None,
-                again: 0,
-                error,
-                timed_out: false,
-                digest: None,
-            });
+            let took = plan.online.then_some(took);
+            nodes.push(NodeProgress { from, error, ..NodeProgress::planned(name, stage, took) });
         }
         if refusals.is_empty() && nodes.iter().all(|node| node.stage == NodeStage::Skipped) {
             refusals.push("none of its nodes is online".to_owned());

@@ -2,6 +2,7 @@
 
 use herald_base::failpoint;
 use herald_base::stop::Stop;
+use herald_deploy::DeployMode;
 use serde_json::Value;
 
 use super::progress::{DeploymentProgress, NodeProgress};
@@ -21,7 +22,9 @@ impl Deployment<'_> {
     ) -> Result<NodeStepOutcome, BookError> {
         let mut joined = self.of_node(node).is_some_and(|known| known.sent == Some(name));
         if !joined {
-            self.note_step(node, |known| (known.sent, known.again) = (Some(name), 0)).await?;
+            let now = Some(self.app.clock.now());
+            self.note_step(node, |known| (known.sent, known.again, known.sent_at) = (Some(name), 0, now))
+                .await?;
             failpoint!("apps-sent");
         }
         loop {
@@ -48,21 +51,27 @@ impl Deployment<'_> {
             // The first one writes what nobody sees, the others change nothing that is done already.
             StepName::Prepare | StepName::Revert | StepName::Finish => true,
             // Where the new tree is live, its hooks have run, or some of them.
-            StepName::Switch => self.is_prepared(node).await,
-            // It runs once.
-            StepName::Once | StepName::Plan | StepName::Status => false,
+            StepName::Switch => self.is_at(node, &["prepared", "updated"]).await,
+            // It runs once. A working copy is updated before, so it has not run where that is not so.
+            StepName::Once => {
+                self.app.settings.mode == DeployMode::InPlace && self.is_at(node, &["prepared"]).await
+            }
+            StepName::Plan | StepName::Status => false,
         }
     }
 
-    /// Whether the node says that this deployment is prepared there, and not switched.
-    async fn is_prepared(&self, node: &str) -> bool {
+    /// Whether the node says that this deployment is so far there, and no further: `prepared`, or `updated` by `once`.
+    async fn is_at(&self, node: &str, phases: &[&str]) -> bool {
         let id = self.progress.now().request.id();
         let mut call = self.call(StepName::Status, "0");
         call.job_id = format!("{}-{}", call.job_id, self.app.clock.unix_millis());
         let Ok(status) = self.app.steps.run(node, call).await else { return false };
         let text = |key: &str| status.get(key).and_then(Value::as_str);
-        let is_busy = status.get("is_busy").and_then(Value::as_bool).unwrap_or(false);
-        !is_busy && text("deployment") == Some(&id) && text("phase") == Some("prepared")
+        let flag = |key: &str| status.get(key).and_then(Value::as_bool).unwrap_or(false);
+        let phase = if flag("is_updated") { Some("updated") } else { text("phase") };
+        !flag("is_busy")
+            && text("deployment") == Some(&id)
+            && phase.is_some_and(|phase| phases.contains(&phase))
     }
 
     fn of_node(&self, node: &str) -> Option<NodeProgress> {

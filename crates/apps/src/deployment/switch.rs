@@ -3,7 +3,7 @@
 use herald_base::stop::Stop;
 use herald_remote::RunnerFailureKind;
 
-use super::progress::{GaveUpKind, NodeStage};
+use super::progress::{GaveUpKind, NodeStage, OnceStage};
 use super::run::Deployment;
 use crate::book::BookError;
 use crate::clipped::{SENTENCE, clipped};
@@ -24,6 +24,12 @@ impl Deployment<'_> {
             .map(|node| node.name.clone())
             .collect();
         self.wave(joined).await?;
+        if self.goes_on().await? {
+            // The node whose copy `once` has updated is the first, and alone.
+            let now = self.progress.now();
+            let prepared = now.at(NodeStage::Prepared);
+            self.wave(prepared.into_iter().filter(|name| now.switches.contains(name)).collect()).await?;
+        }
         let mut is_first = self.progress.now().switches.is_empty();
         while self.may_switch().await? {
             let now = self.progress.now();
@@ -45,7 +51,7 @@ impl Deployment<'_> {
         Ok(())
     }
 
-    /// With `continue` a node that failed holds up nobody.
+    /// With `continue` a node that failed holds up nobody, unless `once` has not run.
     async fn may_switch(&self) -> Result<bool, BookError> {
         if self.goes_on().await? {
             return Ok(true);
@@ -54,6 +60,7 @@ impl Deployment<'_> {
         let has_begun = !now.switches.is_empty();
         let is_cancelled = now.gave_up.as_ref().is_some_and(|gave_up| gave_up.kind == GaveUpKind::Cancelled);
         Ok(has_begun
+            && now.once == OnceStage::Done
             && !is_cancelled
             && !self.stop.is_asked()
             && self.app.settings.on_failure == OnFailure::Continue)
@@ -89,13 +96,15 @@ impl Deployment<'_> {
         Ok(())
     }
 
-    async fn switched(&self, name: &str, outcome: NodeStepOutcome) -> Result<(), BookError> {
+    pub(super) async fn switched(&self, name: &str, outcome: NodeStepOutcome) -> Result<(), BookError> {
+        let now = self.app.clock.now();
         let failure = match outcome {
-            Ok(_) => {
+            Ok(result) => {
                 self.say(&format!("{name}: switched")).await;
                 let change = |progress: &mut super::progress::DeploymentProgress| {
                     if let Some(node) = progress.node(name) {
-                        (node.stage, node.sent) = (NodeStage::Switched, None);
+                        node.ended(NodeStage::Switched, now);
+                        node.note_parts(&result);
                     }
                 };
                 return self.progress.change(change).await;
@@ -106,7 +115,8 @@ impl Deployment<'_> {
         self.progress
             .change(|progress| {
                 if let Some(node) = progress.node(name) {
-                    (node.stage, node.sent) = (NodeStage::SwitchFailed, None);
+                    node.ended(NodeStage::SwitchFailed, now);
+                    node.note_parts(&failure.result);
                     node.error = Some(clipped(&failure.error, SENTENCE));
                     node.timed_out = failure.kind == RunnerFailureKind::TimedOut;
                 }

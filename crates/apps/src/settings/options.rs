@@ -124,7 +124,9 @@ fn tree() -> Vec<OptionSpec> {
             OptionKind::Fields(hooks()),
             "Commands on each node. They run in the folder of the tree, and get HERALD_APP, HERALD_ACTION (`deploy`, \
              `rollback`, `revert`), HERALD_REVISION, HERALD_PREVIOUS, HERALD_PATH, HERALD_NEXT, HERALD_NODE and HERALD_BY. \
-             Their exit code counts; what they write to standard error does not.",
+             Their exit code counts; what they write to standard error does not. They run as the `user` and with the `limits` \
+             of the node's herald-runner; the tree belongs to the user of herald-runner itself. A hook that writes in the tree, \
+             such as `build`, needs a runner that runs as the owner of the application, and has no `user`.",
         ),
         new("health", OptionKind::Fields(health()), "What must be right after the switch: an answer of `url`, or the end of `cmd`.")
             .check(checks::health),
@@ -176,7 +178,12 @@ fn hooks() -> Vec<OptionSpec> {
             "Before anything is fetched, on every node; in PATH, or the folder above where it is not there yet.",
         ),
         hook("build", "In the new tree, before the switch; with `in_place` after the update."),
-        hook("once", "In the new tree of the first node alone, when all nodes are ready: migrations."),
+        hook(
+            "once",
+            "In the new tree of the first node alone, when all nodes are ready: migrations. With `in_place` there is no new \
+             tree before the switch: the first node is updated, `build` and `once` run, and no other node is touched before; \
+             when `once` fails, the first node goes back.",
+        ),
         hook("after", "After the switch, in the live tree; also after a revert."),
     ]
 }

@@ -4,13 +4,7 @@
 /// `Connection refused (os error 111)` becomes `connection refused`.
 #[must_use]
 pub fn plain(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once(" (os error ") {
-        plain.push_str(before);
-        rest = after.split_once(')').map_or("", |(_, rest)| rest);
-    }
-    plain.push_str(rest);
+    let mut plain = without_numbers(text);
     let mut chars = plain.chars();
     match (chars.next(), chars.next()) {
         // Not in an abbreviation, such as `TLS`.
@@ -20,6 +14,19 @@ pub fn plain(text: &str) -> String {
         }
         _ => plain,
     }
+}
+
+/// A whole message without the numbers of the operating system, which follow its words.
+#[must_use]
+pub fn without_numbers(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(" (os error ") {
+        plain.push_str(before);
+        rest = after.split_once(')').map_or("", |(_, rest)| rest);
+    }
+    plain.push_str(rest);
+    plain
 }
 
 #[cfg(test)]

@@ -56,6 +56,27 @@ impl fmt::Display for ForeignAccess {
     }
 }
 
+/// Whether every user of this machine can read a file: by its mode, and by those of the folders above it. What cannot
+/// be asked for counts as closed.
+#[must_use]
+pub fn is_open_to_everybody(path: &Path) -> bool {
+    let Ok(path) = path.canonicalize() else { return false };
+    let has = |path: &Path, bit: u32| path.metadata().is_ok_and(|metadata| metadata.mode() & bit != 0);
+    has(&path, 0o004) && path.ancestors().skip(1).all(|folder| has(folder, 0o001))
+}
+
+/// The command after which only the user of this process can read the file.
+#[must_use]
+pub fn closing_command(path: &Path) -> String {
+    let is_own = path.metadata().is_ok_and(|metadata| metadata.uid() == own_uid());
+    let path = path.display();
+    if is_own {
+        format!("chmod 600 {path}")
+    } else {
+        format!("chown USER {path} && chmod 600 {path}, where USER is the one that Herald runs as")
+    }
+}
+
 fn own_uid() -> u32 {
     rustix::process::geteuid().as_raw()
 }
@@ -109,6 +130,30 @@ mod tests {
             assert_eq!(found, ForeignAccess::Writable { mode });
             assert_eq!(found.correction(Path::new("/s")), "chmod go-w /s");
         }
+    }
+
+    #[test]
+    fn open_to_everybody() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        std::fs::write(&file, "s").unwrap();
+        let link = folder.path().join("link");
+        symlink(&file, &link).unwrap();
+        for (of_folder, of_file, expected) in [
+            (0o755, 0o644, true),
+            (0o711, 0o604, true),
+            (0o755, 0o640, false),
+            (0o755, 0o600, false),
+            (0o750, 0o644, false),
+        ] {
+            std::fs::set_permissions(folder.path(), Permissions::from_mode(of_folder)).unwrap();
+            std::fs::set_permissions(&file, Permissions::from_mode(of_file)).unwrap();
+            for path in [&file, &link] {
+                assert_eq!(is_open_to_everybody(path), expected, "{of_folder:o} {of_file:o}");
+            }
+        }
+        assert!(!is_open_to_everybody(&folder.path().join("missing")));
+        assert_eq!(closing_command(&file), format!("chmod 600 {}", file.display()));
     }
 
     #[test]

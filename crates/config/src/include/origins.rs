@@ -39,7 +39,7 @@ impl Origins {
 
     /// The file that has this place, or the nearest one above it.
     pub(super) fn file_of(&self, path: &Path) -> usize {
-        let mut steps = path.0.iter();
+        let mut steps = path.steps().into_iter();
         let Some(PathStep::Key(section)) = steps.next() else { return 0 };
         let Some(section) = self.sections.get(section) else { return 0 };
         match steps.next() {

@@ -6,6 +6,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use herald_base::private_file::is_open_to_everybody;
+
 use crate::problem;
 
 /// The largest file that a reference may name.
@@ -145,6 +147,13 @@ impl<'a> Reference<'a> {
                 secret.map_err(|why| ReferenceError::File { path: path.to_owned(), why })
             }
         }
+    }
+
+    /// The file that it names, where every user of this machine can read it.
+    #[must_use]
+    pub fn open_file(&self, lookup: &Lookup<'_>, at: &problem::Path) -> Option<PathBuf> {
+        let Self::File(path) = *self else { return None };
+        Some((lookup.folder)(at).join(path)).filter(|path| is_open_to_everybody(path))
     }
 }
 

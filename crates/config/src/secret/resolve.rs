@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use herald_base::private_file::closing_command;
 use herald_base::secret_name::{MASKED, is_secret_name};
 use serde_json::Value;
 
@@ -172,6 +173,11 @@ impl<'a> SecretResolver<'a> {
                     if let Some(warning) = doubt(&reference, &secret) {
                         self.problems.push(Problem::warning(at.path(), warning).help(DOUBT_HELP).plain());
                     }
+                    if let Some(file) = reference.open_file(&self.lookup, &at.path()) {
+                        let warning =
+                            format!("every user of this machine can read the secret file {}", file.display());
+                        self.problems.push(Problem::warning(at.path(), warning).help(closing_command(&file)));
+                    }
                     self.hide(&secret);
                     self.resolved.insert(at.path(), secret.clone());
                     *text = secret;
@@ -328,7 +334,7 @@ impl<'a> SecretResolver<'a> {
             return problem;
         }
         let near = self.resolved.iter().filter(|(path, secret)| {
-            !secret.is_empty() && (path.0.starts_with(&problem.path.0) || problem.path.0.starts_with(&path.0))
+            !secret.is_empty() && (path.starts_with(&problem.path) || problem.path.starts_with(path))
         });
         let mut texts = [Some(std::mem::take(&mut problem.message)), problem.help.take()];
         for (_, secret) in near {

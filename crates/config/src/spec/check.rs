@@ -46,7 +46,7 @@ impl Description {
         keys: impl Iterator<Item = &'a String>,
         at: &Path,
     ) -> (Options, Vec<Problem>) {
-        let mut problems = unknown(keys, &self.options, at, "option", &self.type_name);
+        let mut problems = unknown(keys, self, at);
         let mut options = Params::new();
         for spec in &self.options {
             match given.get(&spec.name) {
@@ -150,24 +150,25 @@ fn missing(spec: &OptionSpec, at: &Path, what: &str, type_name: &str) -> Problem
     Problem::error(at.clone(), message).at_key().help(format!("{}: {}", spec.name, spec.doc))
 }
 
-fn unknown<'a>(
-    keys: impl Iterator<Item = &'a String>,
-    known: &[OptionSpec],
-    at: &Path,
-    what: &str,
-    type_name: &str,
-) -> Vec<Problem> {
-    let names = || known.iter().map(|spec| spec.name.as_str());
+fn unknown<'a>(keys: impl Iterator<Item = &'a String>, known: &Description, at: &Path) -> Vec<Problem> {
+    let names = || known.options.iter().map(|spec| spec.name.as_str());
+    let type_name = &known.type_name;
     keys.filter(|key| !names().any(|name| name == **key))
         .map(|key| {
             let problem =
-                Problem::error(at.key(key), format!("unknown {what} `{key}` of `{type_name}`")).at_key();
+                Problem::error(at.key(key), format!("unknown option `{key}` of `{type_name}`")).at_key();
+            if known.params.iter().any(|param| param.name == *key) {
+                let of_selector = at.to_string().starts_with("selector");
+                let of = if of_selector { "select_param" } else { "job_param" };
+                return problem
+                    .help(format!("it is a parameter: write it in the router, as  {of}: {{{key}: …}}"));
+            }
             if let Some(meant) = near_miss(key, names()) {
                 return problem.help(format!("did you mean `{meant}`?"));
             }
             let list: Vec<&str> = names().collect();
             problem.help(match list.is_empty() {
-                true => format!("`{type_name}` has no {what}s"),
+                true => format!("`{type_name}` has no options"),
                 false => format!("expected one of: {}", list.join(", ")),
             })
         })
@@ -592,6 +593,18 @@ mod tests {
             "://h",
         ] {
             assert_eq!(said(json!({"host": bad})).len(), 1, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_of_jobs_is_not_an_option() {
+        let mail = Description::new("mail", "").param(OptionSpec::new("to", OptionKind::Text, "Who."));
+        let given = json!({"to": "ops"});
+        for (section, expected) in [("executor", "job_param: {to: …}"), ("selector", "select_param: {to: …}")]
+        {
+            let (_, problems) = mail.check(given.as_object().unwrap(), &Path::top().key(section).key("m"));
+            let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            assert!(texts.len() == 1 && texts[0].contains(expected), "{texts:?}");
         }
     }
 

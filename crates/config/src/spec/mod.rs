@@ -5,9 +5,11 @@ mod check;
 mod check_error;
 mod fields;
 pub(crate) mod home;
+mod looked_at;
 pub mod markdown;
 mod named;
 mod named_part;
+mod path_use;
 pub mod plain;
 mod schema;
 mod size;
@@ -17,14 +19,16 @@ mod value_error;
 use std::sync::Arc;
 
 pub use check_error::CheckError;
+pub use looked_at::{LookedAt, Looks, one_key};
 pub use named_part::{NamedPart, NamedParts};
+pub use path_use::PathUse;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::Params;
 use crate::component_error::ComponentError;
-use crate::problem::Problem;
+use crate::problem::{Path, Problem};
 
 /// What values an option takes.
 #[derive(Clone)]
@@ -69,6 +73,10 @@ pub enum OptionKind {
 /// A further check of one option's value, after its kind. `Arc`, since plugins check theirs with a closure.
 pub type OptionCheck = Arc<dyn Fn(&Value) -> Result<(), CheckError> + Send + Sync>;
 
+/// What makes an option's value useless on this machine; paths begin at the option. It looks, and changes
+/// nothing.
+pub type MachineCheck = Arc<dyn Fn(&Value) -> Vec<Problem> + Send + Sync>;
+
 /// One option of a component type.
 #[derive(Clone)]
 pub struct OptionSpec {
@@ -86,6 +94,8 @@ pub struct OptionSpec {
     pub doc: String,
     /// A further check.
     pub check: Option<OptionCheck>,
+    /// What only the machine can tell that the configuration is for.
+    pub machine_check: Option<MachineCheck>,
     /// For a parameter that may be missing but hardly ever should: what then happens, as the end of a sentence.
     pub missing_means: Option<String>,
     /// Of a parameter: it is a program, which no event may write. It cannot be a template.
@@ -105,6 +115,7 @@ impl OptionSpec {
             default: None,
             doc: doc.to_owned(),
             check: None,
+            machine_check: None,
             missing_means: None,
             is_code: false,
             names: None,
@@ -176,6 +187,19 @@ impl OptionSpec {
         self.check = Some(Arc::new(move |value| check(value).map_err(Into::into)));
         self
     }
+
+    /// Looks at this machine, of a value that is right.
+    #[must_use]
+    pub fn machine_check(mut self, check: impl Fn(&Value) -> Vec<Problem> + Send + Sync + 'static) -> Self {
+        self.machine_check = Some(Arc::new(check));
+        self
+    }
+
+    /// Its value is a path that is used like this.
+    #[must_use]
+    pub fn used_as(self, path_use: PathUse) -> Self {
+        self.check(move |path| path_use.check(path)).machine_check(move |path| path_use.machine_check(path))
+    }
 }
 
 /// The options given to a component, checked and with defaults filled in.
@@ -229,6 +253,8 @@ pub struct Description {
     pub params_check: Option<ParamsCheck>,
     /// For selectors: what it can prove of its answer, see [`Proof`].
     pub proof: Option<Proof>,
+    /// For selectors: what they look at in an event, see [`Looks`].
+    pub looks: Option<Looks>,
     /// What deserves a warning, see [`Doubts`].
     pub doubts: Option<Doubts>,
     /// For triggers: what the `trigger_param` holds, as (name, what).
@@ -249,6 +275,7 @@ impl Description {
             refuse_near_misses: false,
             params_check: None,
             proof: None,
+            looks: None,
             doubts: None,
             gives: Vec::new(),
             example: String::new(),
@@ -290,6 +317,13 @@ impl Description {
         self
     }
 
+    /// Says what a selector looks at in an event.
+    #[must_use]
+    pub fn looks(mut self, looks: Looks) -> Self {
+        self.looks = Some(looks);
+        self
+    }
+
     /// Says what deserves a warning, of options in which nothing is wrong.
     #[must_use]
     pub fn doubts(mut self, doubts: Doubts) -> Self {
@@ -302,6 +336,20 @@ impl Description {
     pub fn gives(mut self, name: &str, what: &str) -> Self {
         self.gives.push((name.to_owned(), what.to_owned()));
         self
+    }
+
+    /// What deserves to be said of options in which nothing is wrong, and what makes them useless on this machine.
+    #[must_use]
+    pub fn remarks(&self, options: &Options, at: &Path) -> Vec<Problem> {
+        let doubts = self.doubts.map(|doubts| doubts(options)).unwrap_or_default();
+        let checked = self.options.iter().filter_map(|spec| {
+            let value = options.0.get(&spec.name).filter(|value| !value.is_null())?;
+            let found = spec.machine_check.as_ref()?(value);
+            let own = Path::top().key(&spec.name);
+            Some(found.into_iter().map(move |problem| Problem { path: own.join(&problem.path), ..problem }))
+        });
+        let found = doubts.into_iter().chain(checked.flatten());
+        found.map(|problem| Problem { path: at.join(&problem.path), ..problem }).collect()
     }
 
     /// Sets the example.

@@ -39,6 +39,16 @@ pub struct LocatedProblem {
     text: String,
 }
 
+impl LocatedProblem {
+    /// Place, problem and advice in one line, without the line of the file.
+    #[must_use]
+    pub fn one_line(&self) -> String {
+        let Self { file, line, column, message, .. } = self;
+        let help = self.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+        format!("{file}:{line}:{column}: {message}{help}")
+    }
+}
+
 impl fmt::Display for LocatedProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
@@ -62,6 +72,15 @@ impl Problems {
     #[must_use]
     pub fn warnings(&self) -> Vec<LocatedProblem> {
         self.found.iter().filter(|found| found.severity == Severity::Warning).cloned().collect()
+    }
+
+    /// Takes out what only this machine can tell.
+    #[must_use]
+    pub fn take_probed(&mut self) -> Vec<LocatedProblem> {
+        let is_probed = |found: &mut LocatedProblem| {
+            matches!(found.severity, Severity::ProbeError | Severity::ProbeWarning)
+        };
+        self.found.extract_if(.., is_probed).collect()
     }
 }
 
@@ -151,6 +170,8 @@ impl SourceText {
         let mark = match severity {
             Severity::Error => "",
             Severity::Warning => "warning: ",
+            Severity::ProbeError => "probe: ",
+            Severity::ProbeWarning => "probe: warning: ",
         };
         let message = one_line(&finding.message);
         let help = finding.help.as_ref().map(|help| self.advice(help));

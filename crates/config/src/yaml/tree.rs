@@ -107,7 +107,7 @@ impl Tree {
         // Where the last key on the way is.
         let mut key = None;
         let mut whole = true;
-        for step in &path.0 {
+        for step in path.steps() {
             let inside = self.target(at);
             let next = match step {
                 PathStep::Key(name) => self.entry(inside, name).map(|entry| (entry.value, Some(&entry.at))),
@@ -146,7 +146,7 @@ impl Tree {
     }
 
     fn find(&self, path: &Path) -> Option<NodeId> {
-        path.0.iter().try_fold(self.root?, |at, step| {
+        path.steps().into_iter().try_fold(self.root?, |at, step| {
             let inside = self.target(at);
             match (step, &self.node(inside).kind) {
                 (PathStep::Key(name), _) => self.entry(inside, name).map(|entry| entry.value),

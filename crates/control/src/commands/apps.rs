@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::deployment_page;
 use crate::client::{DaemonSocket, Reason, step};
 use crate::command_output::CommandOutput;
 use crate::model;
@@ -70,14 +71,16 @@ pub struct LogArguments {
     limit: u16,
 }
 
-/// List the deployments of an application, newest first
+/// List the deployments of an application, newest first; or show one, with how long each step took on each node
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  heraldd deployments shop")]
+#[command(after_help = "Examples:\n  heraldd deployments shop\n  heraldd deployments shop last")]
 pub struct DeploymentsArguments {
     #[command(flatten)]
     common: AppsCommon,
     /// The application
     app: String,
+    /// This deployment alone: its id, or the beginning or end of it, or `last`
+    id: Option<String>,
     /// How many at most
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=200))]
     limit: u16,
@@ -110,6 +113,9 @@ pub struct UnholdArguments {
     #[command(flatten)]
     reason: Reason,
 }
+
+/// As many deployments as are kept of an application.
+const MOST_DEPLOYMENTS: u16 = 200;
 
 /// What a command answers, or why it cannot.
 type AppsOutput = Result<CommandOutput, CommandOutput>;
@@ -313,8 +319,12 @@ pub fn log(arguments: &LogArguments, clock: &dyn Clock) -> CommandOutput {
 #[must_use]
 pub fn deployments(arguments: &DeploymentsArguments, clock: &dyn Clock) -> CommandOutput {
     let deployments = || -> AppsOutput {
-        let path = format!("/v1/apps/{}/deployments?limit={}", step(&arguments.app), arguments.limit);
+        let limit = if arguments.id.is_some() { MOST_DEPLOYMENTS } else { arguments.limit };
+        let path = format!("/v1/apps/{}/deployments?limit={limit}", step(&arguments.app));
         let (said, page): (Value, model::Page<model::DeploymentResource>) = arguments.common.ask(&path)?;
+        if let Some(id) = &arguments.id {
+            return deployment_page::answer(id, &page.items, arguments.common.json, clock.now());
+        }
         if arguments.common.json {
             return Ok(CommandOutput::good(said.to_string()));
         }

@@ -1,4 +1,4 @@
-//! `heraldd audit`: who did what, and what was refused.
+//! `heraldd audit`: who did what, and what was refused or had no effect.
 
 use std::io::IsTerminal;
 
@@ -72,13 +72,13 @@ pub fn list(arguments: &AuditArguments, clock: &dyn Clock) -> CommandOutput {
             entry.act.clone(),
             entry.target.clone(),
             entry.outcome.clone(),
-            entry.reason.clone().unwrap_or_default(),
+            entry.error.clone().or_else(|| entry.reason.clone()).unwrap_or_default(),
         ]
     };
     let rows: Vec<table::Row<8>> = page.items.iter().map(row).collect();
     let head = ["WHEN", "USER", "VIA", "ADDRESS", "ACT", "TARGET", "OUTCOME", "REASON"];
     let style = |column, text: &str| match (column, text) {
-        (6, "refused") => Style::new().fg_color(Some(AnsiColor::Red.into())),
+        (6, "refused" | "failed") => Style::new().fg_color(Some(AnsiColor::Red.into())),
         _ => Style::new(),
     };
     let mut out = table::painted(head, &rows, &Terminal::of(&std::io::stdout()), LastColumn::Cut, style);

@@ -1,5 +1,6 @@
 //! What a shell offers for the word that is being typed, where that depends on the running daemon: names of routers,
-//! triggers and nodes, and ids of jobs. Completion scripts ask for it with `heraldd __complete -- WORDS…`.
+//! triggers and nodes, and ids of jobs; and where the program knows the words itself. Completion scripts ask for it
+//! with `heraldd __complete -- WORDS…`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,11 +13,12 @@ use serde_json::Value;
 use super::listing::IdLength;
 use crate::client::DaemonSocket;
 use crate::command_output::CommandOutput;
+use crate::model::STATUSES;
 
 /// The argument that asks for names. It is not a command: help and scripts do not list it.
 pub const ASKED_BY: &str = "__complete";
 /// The long options whose values are names.
-pub const OPTIONS: [&str; 3] = ["router", "trigger", "node"];
+pub const OPTIONS: [&str; 4] = ["router", "trigger", "node", "status"];
 /// How long the daemon may take: somebody waits at a keyboard.
 const DEADLINE: Duration = Duration::from_millis(400);
 /// How many jobs are offered, the newest ones.
@@ -24,13 +26,17 @@ const JOBS: usize = 50;
 /// The commands whose ID is that of a job.
 const ABOUT_JOBS: [&str; 6] = ["job", "logs", "cancel", "retry", "explain", "replay"];
 
-/// What the daemon knows by name.
+/// What has a name that the daemon or the program knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum NameKind {
     Routers,
     Triggers,
     Nodes,
     Jobs,
+    /// Statuses of jobs, several with commas.
+    Statuses,
+    /// What the reference has a page for.
+    Pages,
 }
 
 /// What is being typed.
@@ -54,13 +60,17 @@ pub fn asked(arguments: &[OsString]) -> Option<Vec<String>> {
     (first == ASKED_BY).then(|| words.iter().map(|word| word.to_string_lossy().into_owned()).collect())
 }
 
-/// The names that fit, one a line; nothing where it is not a name, or where no daemon runs.
+/// The names that fit, one a line; nothing where it is not a name, or where no daemon runs. `pages`: the names that the
+/// reference has.
 #[must_use]
-pub fn run(words: &[String], heraldd: &Command) -> CommandOutput {
+pub fn run(words: &[String], heraldd: &Command, pages: impl Fn() -> Vec<String>) -> CommandOutput {
     let typed = typed_word(words, heraldd);
     let Some(kind) = typed.kind else { return CommandOutput::good("") };
     let daemon = DaemonSocket::at(typed.socket, typed.config);
-    let names = names_of(kind, &daemon);
+    let names = match kind {
+        NameKind::Pages => pages(),
+        kind => names_of(kind, &daemon),
+    };
     let mut fitting: Vec<String> =
         names.into_iter().filter(|name| name.starts_with(&typed.begin) && is_plain(name)).collect();
     // Jobs stay in their order, the newest first.
@@ -82,6 +92,8 @@ fn names_of(kind: NameKind, daemon: &DaemonSocket) -> Vec<String> {
         NameKind::Triggers => ("/v1/triggers".to_owned(), "", "name"),
         NameKind::Nodes => ("/v1/nodes".to_owned(), "", "name"),
         NameKind::Jobs => (format!("/v1/jobs?limit={JOBS}"), "/items", "id"),
+        NameKind::Statuses => return STATUSES.map(str::to_owned).to_vec(),
+        NameKind::Pages => return Vec::new(),
     };
     let Ok(said) = daemon.ask_within(DEADLINE, Method::GET, &path, None) else { return Vec::new() };
     let items = said.pointer(list).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
@@ -131,6 +143,12 @@ fn typed_word(words: &[String], heraldd: &Command) -> TypedWord {
         None => command.get_positionals().nth(place),
     };
     typed.kind = found.and_then(|argument| kind_of(argument, command));
+    if typed.kind == Some(NameKind::Statuses)
+        && let Some((before, begin)) = typed.begin.rsplit_once(',')
+    {
+        typed.before.push_str(&format!("{before},"));
+        typed.begin = begin.to_owned();
+    }
     typed
 }
 
@@ -175,7 +193,9 @@ fn kind_of(argument: &Arg, command: &Command) -> Option<NameKind> {
         // A queue's topics, applications and users have names of their own.
         ("router", _) => Some(NameKind::Routers),
         ("trigger", _) | ("name", "trigger") => Some(NameKind::Triggers),
-        ("node", _) => Some(NameKind::Nodes),
+        ("node", _) | ("name", "nodes") => Some(NameKind::Nodes),
+        ("status", "jobs") => Some(NameKind::Statuses),
+        ("name", "reference") => Some(NameKind::Pages),
         ("id", name) if ABOUT_JOBS.contains(&name) => Some(NameKind::Jobs),
         _ => None,
     }
@@ -208,12 +228,13 @@ mod tests {
             pause::PauseArguments::augment_args(command("pause")),
             super::super::events::Activate::augment_args(command("trigger")),
             super::super::queue::QueueArguments::augment_args(command("queue")),
+            super::super::about::NodesArguments::augment_args(command("nodes")),
         ])
     }
 
     #[test]
     fn what_is_being_typed() {
-        use NameKind::{Jobs, Nodes, Routers, Triggers};
+        use NameKind::{Jobs, Nodes, Routers, Statuses, Triggers};
         for (line, kind, before, begin) in [
             ("pause ", Some(Routers), "", ""),
             ("pause de", Some(Routers), "", "de"),
@@ -231,7 +252,11 @@ mod tests {
             ("jobs --router = d", Some(Routers), "", "d"),
             ("jobs --router =", Some(Routers), "", ""),
             ("jobs --router = deploy --trigger ", Some(Triggers), "", ""),
+            ("jobs --status f", Some(Statuses), "", "f"),
+            ("jobs --status failed,lo", Some(Statuses), "failed,", "lo"),
+            ("ps --status=failed,", Some(Statuses), "--status=failed,", ""),
             ("jobs --rou", None, "", "--rou"),
+            ("nodes w", Some(Nodes), "", "w"),
             ("job ", Some(Jobs), "", ""),
             ("logs -f 12", Some(Jobs), "", "12"),
             ("logs -n 5 ", Some(Jobs), "", ""),

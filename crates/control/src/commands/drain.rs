@@ -75,8 +75,8 @@ impl NodeArguments {
 /// The lines of `heraldd status` about drained nodes.
 pub(super) fn status_lines(nodes: &[model::NodeResource], now: Timestamp) -> Vec<String> {
     let line = |drain: &model::DrainResource| {
-        let why = drain.by.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-        format!("drained        node {}, {}{why}", drain.node, human_time::ago_of(&drain.since, now))
+        let (since, by) = (human_time::ago_of(&drain.since, now), drain.by.by_whom());
+        format!("drained        node {}, {since}{by}", drain.node)
     };
     nodes.iter().filter_map(|node| node.drained.as_ref()).map(line).collect()
 }

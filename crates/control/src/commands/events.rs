@@ -221,7 +221,7 @@ fn explained(arguments: &Explain, event: &model::EventResource, is_offline: bool
             decision.answer.clone(),
             decision.job_id.as_ref().map_or_else(|| "-".to_owned(), |id| arguments.ids.of(id)),
             if decision.asked_again {
-                format!("{} (asked again)", decision.why)
+                format!("{} (computed again now)", decision.why)
             } else {
                 decision.why.clone()
             },

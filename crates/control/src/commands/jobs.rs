@@ -240,14 +240,14 @@ fn properties(job: &model::JobResource, now: Timestamp) -> Vec<table::Row<2>> {
         ["Executor", &of.executor].map(str::to_owned),
         ["Created".to_owned(), time(&of.queued_at, now)],
     ];
-    if let Some(what) = &job.waits_for {
-        lines.push(["Waits for".to_owned(), what.clone()]);
+    if let (Some(began), Some(ended)) = (of.began_at(), &of.ended_at) {
+        lines.push(["Duration".to_owned(), listing::duration(Some(began), Some(ended))]);
     }
-    if job.retry_at.is_some() {
-        lines.push([
-            "Next attempt".to_owned(),
-            job.retry_at.as_deref().map(human_time::local).unwrap_or_default(),
-        ]);
+    if let Some(what) = of.waits_for(human_time::local) {
+        lines.push(["Waits for".to_owned(), what]);
+    }
+    if let Some(at) = of.later_attempt() {
+        lines.push(["Next attempt".to_owned(), human_time::local(at)]);
     }
     for (label, by) in [("Caused by", &job.by), ("Cancelled by", &job.cancelled_by)] {
         if let Some(by) = by {

@@ -37,21 +37,25 @@ pub fn rows(jobs: &[model::JobSummary], ids: IdLength, now: Timestamp) -> String
             job.router.clone(),
             job.task.clone(),
             human_time::short_ago_of(&job.queued_at, now),
-            duration(job.started_at.as_deref(), job.ended_at.as_deref()),
-            job.error.clone().unwrap_or_default(),
+            duration(job.began_at(), job.ended_at.as_deref()),
+            job.remark(human_time::local),
         ]
     };
     let rows: Vec<table::Row<7>> = jobs.iter().map(row).collect();
     let head = ["ID", "STATUS", "ROUTER", "TASK", "CREATED", "DURATION", "ERROR"];
-    table::painted(head, &rows, &Terminal::of(&std::io::stdout()), LastColumn::Cut, |column, text| {
-        match column {
+    table::painted(
+        head,
+        &rows,
+        &Terminal::of(&std::io::stdout()),
+        LastColumn::CutBeforeCause,
+        |column, text| match column {
             1 => status_style(text),
             _ => Style::new(),
-        }
-    })
+        },
+    )
 }
 
-/// How long an attempt ran, once it has ended.
+/// How long a job or an attempt took, once it has ended.
 pub fn duration(started_at: Option<&str>, ended_at: Option<&str>) -> String {
     let at = |text: Option<&str>| text.and_then(|text| text.parse::<Timestamp>().ok());
     match (at(started_at), at(ended_at)) {

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod complete;
 pub mod deploy;
 mod deploy_progress;
+mod deployment_page;
 pub mod drain;
 pub mod event_list;
 pub mod events;

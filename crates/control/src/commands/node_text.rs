@@ -72,8 +72,8 @@ fn rows(jobs: &[NodeJob], now: Timestamp) -> String {
             job.router.clone(),
             job.task.clone(),
             human_time::short_ago_of(&job.queued_at, now),
-            duration(job.started_at.as_deref(), job.ended_at.as_deref()),
-            job.error.clone().unwrap_or_default(),
+            duration(job.began_at(), job.ended_at.as_deref()),
+            job.remark(human_time::local),
         ]
     };
     let rows: Vec<table::Row<8>> = jobs.iter().map(row).collect();

@@ -89,12 +89,8 @@ pub(super) fn status_lines(paused: &[model::PauseResource], now: Timestamp) -> V
             .as_ref()
             .map(|until| format!(", until {}", human_time::local(until)))
             .unwrap_or_default();
-        let why = pause.by.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-        format!(
-            "paused         router {}, {}{until}{why}",
-            pause.router,
-            human_time::ago_of(&pause.since, now)
-        )
+        let (since, by) = (human_time::ago_of(&pause.since, now), pause.by.by_whom());
+        format!("paused         router {}, {since}{until}{by}", pause.router)
     };
     paused.iter().map(line).collect()
 }

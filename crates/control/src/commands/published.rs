@@ -42,7 +42,7 @@ pub struct Publish {
     daemon: DaemonSocket,
     /// The project
     project: String,
-    /// Write every file and run every command, also where nothing changed
+    /// Write every file and run every command, also where nothing changed; a held project stays as it is
     #[arg(long, conflicts_with_all = ["dry_run", "rollback"])]
     force: bool,
     /// Show what would change; nothing is written, no command runs
@@ -51,7 +51,8 @@ pub struct Publish {
     /// Publish what etcd has, although it was wiped or restored from a backup
     #[arg(long, conflicts_with = "dry_run")]
     accept: bool,
-    /// Restore the state after this publication, by the id of its job, until a key changes or somebody publishes
+    /// Restore the state after this publication until a key changes or somebody publishes: the id of its job, a unique
+    /// beginning or end of it (4 characters or more), or `last` or `last:ROUTER` for the newest one of the project
     #[arg(long, value_name = "ID", conflicts_with_all = ["dry_run", "accept"])]
     rollback: Option<String>,
     #[command(flatten)]
@@ -67,7 +68,7 @@ pub struct Publish {
 #[must_use]
 pub fn list(arguments: &Published, clock: &dyn Clock) -> CommandOutput {
     if let Some(project) = arguments.project.as_deref().filter(|_| arguments.diff) {
-        let (output, is_equal) = difference(&arguments.daemon, project, arguments.json);
+        let Difference { output, is_equal, .. } = difference(&arguments.daemon, project, arguments.json);
         return CommandOutput {
             code: if is_equal { output.code } else { output.code.max(FAILED) },
             ..output
@@ -128,7 +129,9 @@ pub fn list(arguments: &Published, clock: &dyn Clock) -> CommandOutput {
 #[must_use]
 pub fn publish(arguments: &Publish, clock: &dyn Clock) -> CommandOutput {
     if arguments.dry_run {
-        return difference(&arguments.daemon, &arguments.project, arguments.json).0;
+        let Difference { output, is_held, .. } =
+            difference(&arguments.daemon, &arguments.project, arguments.json);
+        return CommandOutput { code: if is_held { output.code.max(FAILED) } else { output.code }, ..output };
     }
     let mut query = form_urlencoded::Serializer::new(String::new());
     for (name, given) in [("force", arguments.force), ("accept", arguments.accept)] {
@@ -154,24 +157,34 @@ pub fn publish(arguments: &Publish, clock: &dyn Clock) -> CommandOutput {
     }
 }
 
-/// What a publication would change, and whether that is nothing.
-fn difference(daemon: &DaemonSocket, project: &str, json: bool) -> (CommandOutput, bool) {
+/// What a publication would change.
+struct Difference {
+    output: CommandOutput,
+    is_equal: bool,
+    is_held: bool,
+}
+
+fn difference(daemon: &DaemonSocket, project: &str, json: bool) -> Difference {
+    let none = |output| Difference { output, is_equal: false, is_held: false };
     let said = match daemon.ask(Method::GET, &format!("/v1/published/{}/diff", step(project)), None) {
         Ok(said) => said,
-        Err(answer) => return (answer, false),
+        Err(answer) => return none(answer),
     };
-    if json {
-        let is_equal = said.get("equal") == Some(&true.into());
-        return (CommandOutput::good(said.to_string()), is_equal);
-    }
-    match serde_json::from_value::<model::PublishedDiff>(said) {
-        Ok(diff) => {
-            let text: String = diff.files.iter().map(|file| file.diff.as_str()).collect();
-            let remarks = if diff.equal { "nothing would change".to_owned() } else { String::new() };
-            (CommandOutput { out: text, remarks, code: STOPPED }, diff.equal)
-        }
-        Err(error) => (CommandOutput::unexpected(&error), false),
-    }
+    let text = said.to_string();
+    let diff = match serde_json::from_value::<model::PublishedDiff>(said) {
+        Ok(diff) => diff,
+        Err(error) => return none(CommandOutput::unexpected(&error)),
+    };
+    let (is_equal, is_held) = (diff.equal, diff.held.is_some());
+    let remarks = diff.held.map(|held| format!("heraldd: {held}"));
+    let output = if json {
+        CommandOutput { remarks: remarks.unwrap_or_default(), ..CommandOutput::good(text) }
+    } else {
+        let nothing = if is_equal { "nothing would change" } else { "" };
+        let out = diff.files.iter().map(|file| file.diff.as_str()).collect();
+        CommandOutput { out, remarks: remarks.unwrap_or_else(|| nothing.to_owned()), code: STOPPED }
+    };
+    Difference { output, is_equal, is_held }
 }
 
 /// `published  2 in sync, 1 failed (a.com)`; nothing where nothing is published.

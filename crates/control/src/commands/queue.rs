@@ -48,7 +48,7 @@ enum QueueCommand {
     Show {
         #[command(flatten)]
         common: QueueCommon,
-        /// Its id: that of the job that put it
+        /// Its id: that of the job that put it; a part of it, `last` or `last:ROUTER` where that job is of this server
         id: String,
     },
     /// List the dead letters of a topic, oldest first
@@ -113,7 +113,7 @@ type QueueOutput = Result<CommandOutput, CommandOutput>;
 #[must_use]
 pub fn run(arguments: &QueueArguments, clock: &dyn Clock) -> CommandOutput {
     let answered = match &arguments.command {
-        None => topics(&arguments.common, arguments.topic.as_deref()),
+        None => topics(&arguments.common, arguments.topic.as_deref(), clock),
         Some(QueueCommand::Show { common, id }) => show(common, id),
         Some(QueueCommand::Dead { common, topic, limit }) => dead(common, topic, *limit, clock),
         Some(QueueCommand::Requeue { common, id, all, limit, reason }) => match (id, all) {
@@ -169,7 +169,7 @@ fn not_found(why: &str) -> CommandOutput {
     CommandOutput { remarks: format!("heraldd: {why}"), code: NOT_FOUND, ..CommandOutput::good("") }
 }
 
-fn topics(common: &QueueCommon, topic: Option<&str>) -> QueueOutput {
+fn topics(common: &QueueCommon, topic: Option<&str>, clock: &dyn Clock) -> QueueOutput {
     let mut queues = common.queues()?;
     if let Some(topic) = topic {
         queues.iter_mut().for_each(|queue| queue.topics.retain(|known| known.topic == topic));
@@ -188,7 +188,7 @@ fn topics(common: &QueueCommon, topic: Option<&str>) -> QueueOutput {
         let remarks = if remarks.is_empty() { "there are no topics yet".to_owned() } else { remarks };
         return Ok(CommandOutput { remarks, code, ..CommandOutput::good("") });
     }
-    let mut out = topic_table(&queues);
+    let mut out = topic_table(&queues, clock.now());
     if topic.is_some() {
         let nodes: Vec<String> = queues.iter().flat_map(|queue| &queue.topics).flat_map(node_lines).collect();
         if !nodes.is_empty() {
@@ -280,7 +280,7 @@ fn requeue_one(common: &QueueCommon, id: &str, reason: &Reason) -> QueueOutput {
         "/v1/queues/{}/topics/{}/requeue?id={}",
         step(&message.queue),
         step(&message.topic),
-        step(id)
+        step(&message.id)
     );
     requeue(common, reason.put(path))
 }

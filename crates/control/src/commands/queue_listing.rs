@@ -1,12 +1,14 @@
 //! Topics of queues as tables and lines.
 
 use anstyle::Style;
+use herald_terminal::human_time;
 use herald_terminal::table::{self, LastColumn};
 use herald_terminal::terminal::{Terminal, status_style};
+use jiff::Timestamp;
 
 use crate::model;
 
-pub(super) fn topic_table(queues: &[model::QueueResource]) -> String {
+pub(super) fn topic_table(queues: &[model::QueueResource], now: Timestamp) -> String {
     let row = |queue: &model::QueueResource, topic: &model::TopicResource| {
         [
             queue.name.clone(),
@@ -17,7 +19,7 @@ pub(super) fn topic_table(queues: &[model::QueueResource]) -> String {
             topic.unfinished.to_string(),
             topic.oldest_seconds.map(|seconds| format!("{seconds} s")).unwrap_or_default(),
             topic.dead.to_string(),
-            if topic.paused { "paused".to_owned() } else { String::new() },
+            if topic.paused { format!("paused{}", since_and_by(topic, now)) } else { String::new() },
         ]
     };
     let rows: Vec<table::Row<9>> =
@@ -28,6 +30,14 @@ pub(super) fn topic_table(queues: &[model::QueueResource]) -> String {
         7 if text != "0" => status_style("failed"),
         _ => Style::new(),
     })
+}
+
+/// ` 5 minutes ago by anna: the disk is full`, as far as it is known.
+fn since_and_by(topic: &model::TopicResource, now: Timestamp) -> String {
+    let Some(pause) = &topic.pause else { return String::new() };
+    let since = pause.since.as_ref().map(|since| format!(" {}", human_time::ago_of(since, now)));
+    let by = pause.by.as_ref().map(model::RecordedActor::by_whom);
+    [since, by].into_iter().flatten().collect()
 }
 
 pub(super) fn node_lines(topic: &model::TopicResource) -> Vec<String> {
@@ -45,7 +55,7 @@ pub(super) fn node_lines(topic: &model::TopicResource) -> Vec<String> {
 }
 
 /// `queues  main: 3 waiting, 1 dead`; nothing without queues.
-pub fn status_lines(list: &model::QueueList) -> Vec<String> {
+pub fn status_lines(list: &model::QueueList, now: Timestamp) -> Vec<String> {
     let line = |queue: &model::QueueResource| {
         if !queue.connected {
             let why = queue.error.as_deref().unwrap_or("it was not reached yet");
@@ -64,5 +74,12 @@ pub fn status_lines(list: &model::QueueList) -> Vec<String> {
         }
         line
     };
-    list.items.iter().map(line).collect()
+    let paused = |queue: &model::QueueResource, topic: &model::TopicResource| {
+        format!("paused         topic {}/{},{}", queue.name, topic.topic, since_and_by(topic, now))
+    };
+    let topics = |queue: &model::QueueResource| {
+        let topics = queue.topics.iter().filter(|topic| topic.paused);
+        topics.map(|topic| paused(queue, topic).trim_end_matches(',').to_owned()).collect::<Vec<_>>()
+    };
+    list.items.iter().flat_map(|queue| [vec![line(queue)], topics(queue)].concat()).collect()
 }

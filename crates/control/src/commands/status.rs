@@ -37,6 +37,9 @@ pub struct ShowStatus {
     json: bool,
 }
 
+/// The ends of a job that count as failed.
+const FAILED_ENDS: &str = "failed,timed_out,lost";
+
 /// What the daemon said, call by call.
 struct DaemonReport {
     /// Why events are not accepted; none while they are.
@@ -85,7 +88,7 @@ impl DaemonReport {
             not_ready,
             damage,
             info,
-            failed: get("/v1/jobs?status=failed&since=24h&limit=1000")?,
+            failed: get(&format!("/v1/jobs?status={FAILED_ENDS}&since=24h&limit=1000"))?,
             nodes: get("/v1/nodes")?,
             published: get("/v1/published")?,
             queues: get("/v1/queues")?,
@@ -124,20 +127,26 @@ impl DaemonReport {
         let mut lines = vec![
             format!("heraldd {} (pid {}), started {since}: {health}", info.version, info.pid),
             format!("configuration  {}", info.config),
-            format!("jobs           {} running, {} queued", info.running, info.queued),
         ];
+        lines.extend(info.failed_reload.iter().map(|failed| failed_reload(failed, now)));
+        lines.extend([format!("jobs           {} running, {} queued", info.running, info.queued)]);
         lines.extend(self.damage.iter().map(|what| format!("damaged        {what}")));
         lines.extend(pause::status_lines(&info.paused, now));
         lines.extend(drain::status_lines(&nodes, now));
         lines.extend(nodes_line(&nodes));
         lines.extend(published::status_line(&read(&self.published)?));
-        lines.extend(queue_listing::status_lines(&read(&self.queues)?));
+        lines.extend(queue_listing::status_lines(&read(&self.queues)?, now));
         lines.extend(apps::status_lines(&read(&self.apps)?));
         lines.push(format!("failed (24 h)  {}", count(&failed)));
         let mut text = lines.join("\n");
         if !failed.items.is_empty() {
             text.push_str("\n\n");
-            text.push_str(&listing::rows(&failed.items[..failed.items.len().min(SHOWN)], ids, now));
+            let shown = listing::rows(&failed.items[..failed.items.len().min(SHOWN)], ids, now);
+            text.push_str(shown.trim_end());
+            let more = failed.items.len().saturating_sub(SHOWN);
+            if more > 0 {
+                text.push_str(&format!("\n{more} more: heraldd jobs --status {} --since 24h", FAILED_ENDS));
+            }
         }
         let due = due(&triggers, now);
         if !due.is_empty() {
@@ -146,6 +155,14 @@ impl DaemonReport {
         }
         Ok(text)
     }
+}
+
+/// `reload         the last one failed 5 minutes ago: …; the configuration in use is not that of the file`.
+fn failed_reload(failed: &model::FailedReload, now: Timestamp) -> String {
+    let (since, why) = (human_time::ago_of(&failed.at, now), failed.summary());
+    format!(
+        "reload         the last one failed {since}: {why}; the configuration in use is not that of the file"
+    )
 }
 
 fn read<T: DeserializeOwned>(value: &Value) -> Result<T, serde_json::Error> {
@@ -232,6 +249,24 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
+        assert!(!text.contains("reload  "), "{text}");
+        let mut failed = report(None);
+        failed.info["failed_reload"] = json!({"at": "2026-11-28T12:55:00Z", "error":
+            "configuration not reloaded, the running one is kept:\n/c.yml:3:4: unknown section `roter`\n  |\n"});
+        let text = failed.as_text(IdLength::default(), now).unwrap();
+        let line = "reload         the last one failed 5 minutes ago: /c.yml:3:4: unknown section `roter`; the configuration in \
+                    use is not that of the file";
+        assert!(text.lines().any(|found| found == line), "{text}");
+        // A warning that comes before the first error is not why.
+        failed.info["failed_reload"]["problems"] = json!([
+            {"severity": "error", "file": "/c.yml", "line": 3, "column": 4, "message": "unknown section `roter`",
+             "help": "did you mean `router`?"},
+            {"severity": "error", "file": "/c.yml", "line": 9, "column": 1, "message": "x", "help": null},
+        ]);
+        let text = failed.as_text(IdLength::default(), now).unwrap();
+        let line = "reload         the last one failed 5 minutes ago: /c.yml:3:4: unknown section `roter` (did you mean \
+                    `router`?), and 1 more error; the configuration in use is not that of the file";
+        assert!(text.lines().any(|found| found == line), "{text}");
         let text = report(Some("the disk is full")).as_text(IdLength::default(), now).unwrap();
         assert!(text.contains("not accepting events: the disk is full"), "{text}");
         assert_eq!(report(Some("x")).as_json()["ready"], json!(false));

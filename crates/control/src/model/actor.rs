@@ -17,3 +17,12 @@ pub struct RecordedActor {
     /// Why, in the person's own words; null where none were given.
     pub reason: Option<String>,
 }
+
+impl RecordedActor {
+    /// ` by anna: the disk is full`, for the end of a line.
+    #[must_use]
+    pub fn by_whom(&self) -> String {
+        let why = self.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        format!(" by {}{why}", self.user.as_deref().unwrap_or(&self.via))
+    }
+}

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use herald_terminal::human_time;
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -203,7 +205,26 @@ pub struct NodeDeploymentResource {
     pub status: String,
     /// Why it failed there.
     pub error: Option<String>,
+    /// How long each step took there, in milliseconds: `plan`, `prepare`, `once`, `switch`, `health`, `verify`,
+    /// `finish`, `revert`; those that ran. A step that a node was waited for has the wait in it.
+    #[serde(default)]
+    pub steps_ms: BTreeMap<String, u64>,
 }
+
+impl NodeDeploymentResource {
+    /// `plan 200 ms, prepare 2.1 s, …`, in the order in which they run; empty where nothing is known.
+    #[must_use]
+    pub fn step_times(&self) -> String {
+        let took = |step: &&str| {
+            let millis = i64::try_from(*self.steps_ms.get(*step)?).unwrap_or(i64::MAX);
+            Some(format!("{step} {}", human_time::span(SignedDuration::from_millis(millis))))
+        };
+        STEPS.iter().filter_map(took).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// The steps of a deployment on a node, in their order.
+const STEPS: [&str; 8] = ["plan", "prepare", "once", "switch", "health", "verify", "revert", "finish"];
 
 /// A deployment that was accepted.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

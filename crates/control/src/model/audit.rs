@@ -21,9 +21,10 @@ pub struct AuditResource {
     pub act: String,
     /// On what.
     pub target: String,
-    /// `accepted`, or `refused` because the role of the caller does not allow it.
+    /// `accepted`; `refused`, because the role of the caller does not allow it; or `failed`: it was allowed and had no
+    /// effect, since its target is not there, has ended, or cannot be changed now.
     pub outcome: String,
-    /// Why it was refused; null where it was not.
+    /// Why it was refused or failed; null where it was accepted.
     pub error: Option<String>,
     /// Why, in the person's own words; null where none were given.
     pub reason: Option<String>,

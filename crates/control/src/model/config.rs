@@ -1,5 +1,7 @@
 //! The running configuration, and its file now.
 
+use herald_config::problem::Severity;
+use herald_config::yaml::LocatedProblem;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -41,7 +43,7 @@ pub struct ConfigEntry {
 }
 
 /// A problem of a configuration file.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConfigProblem {
     /// `error` or `warning`.
     pub severity: String,
@@ -55,4 +57,32 @@ pub struct ConfigProblem {
     pub message: String,
     /// What to do.
     pub help: Option<String>,
+}
+
+impl ConfigProblem {
+    /// `file:line:column: what is wrong`.
+    #[must_use]
+    pub fn placed_message(&self) -> String {
+        match (&self.file, self.line, self.column) {
+            (Some(file), Some(line), Some(column)) => format!("{file}:{line}:{column}: {}", self.message),
+            _ => self.message.clone(),
+        }
+    }
+}
+
+impl From<&LocatedProblem> for ConfigProblem {
+    fn from(found: &LocatedProblem) -> Self {
+        let severity = match found.severity {
+            Severity::Error | Severity::ProbeError => "error",
+            Severity::Warning | Severity::ProbeWarning => "warning",
+        };
+        Self {
+            severity: severity.to_owned(),
+            file: Some(found.file.clone()),
+            line: Some(found.line as u64),
+            column: Some(found.column as u64),
+            message: found.message.clone(),
+            help: found.help.clone(),
+        }
+    }
 }

@@ -1,9 +1,12 @@
 //! The daemon itself, and the nodes of its fleet.
 
+use herald_config::problem::Severity;
+use herald_config::yaml::LocatedProblem;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::actor::RecordedActor;
+use super::config::ConfigProblem;
 use super::configured::PauseResource;
 use super::job::JobSummary;
 
@@ -95,6 +98,64 @@ pub struct DaemonInfo {
     /// The routers that are paused.
     #[serde(default)]
     pub paused: Vec<PauseResource>,
+    /// The last reload, where it failed: the configuration in use is not what the file says. Null otherwise.
+    #[serde(default)]
+    pub failed_reload: Option<FailedReload>,
+}
+
+/// A reload that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FailedReload {
+    /// When.
+    #[schema(format = DateTime)]
+    pub at: String,
+    /// Why, for people. An admin sees it; others, that an admin does.
+    pub error: String,
+    /// The errors at their places, 100 at most, for an admin: they may quote what is written. None where it failed for
+    /// something else than the files.
+    #[serde(default)]
+    pub problems: Vec<ConfigProblem>,
+}
+
+/// The most errors of a failed reload that are kept.
+const PROBLEMS: usize = 100;
+
+impl FailedReload {
+    /// A reload that failed at this time for this error, and for these problems of the files.
+    #[must_use]
+    pub fn new(at: String, error: String, found: &[LocatedProblem]) -> Self {
+        let errors = found.iter().filter(|problem| problem.severity == Severity::Error);
+        Self { at, error, problems: errors.take(PROBLEMS).map(ConfigProblem::from).collect() }
+    }
+
+    /// As those see it who are not admins.
+    #[must_use]
+    pub fn without_reason(self) -> Self {
+        Self { error: "an admin sees why".to_owned(), problems: Vec::new(), ..self }
+    }
+
+    /// What failed, in one line: the first error at its place, what to do about it, and how many more there are.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let Some(first) = self.problems.first() else { return self.first_line().to_owned() };
+        let mut text = first.placed_message();
+        if let Some(help) = &first.help {
+            text.push_str(&format!(" ({help})"));
+        }
+        match self.problems.len() - 1 {
+            0 => {}
+            1 => text.push_str(", and 1 more error"),
+            more => text.push_str(&format!(", and {more} more errors")),
+        }
+        text
+    }
+
+    /// The first line that says what failed.
+    fn first_line(&self) -> &str {
+        let kept = "configuration not reloaded, the running one is kept:";
+        let mut lines = self.error.lines().map(|line| line.strip_prefix(kept).unwrap_or(line).trim());
+        lines.find(|line| !line.is_empty()).unwrap_or_default()
+    }
 }
 
 /// The answer to `reload`.

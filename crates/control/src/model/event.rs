@@ -196,6 +196,12 @@ pub enum Change {
         #[schema(format = DateTime)]
         at: String,
     },
+    /// Something else is different now: somebody did something, or the configuration was reloaded, or could not be.
+    State {
+        /// When.
+        #[schema(format = DateTime)]
+        at: String,
+    },
     /// So many changes were too fast for this reader and are left out.
     Missed {
         /// How many.

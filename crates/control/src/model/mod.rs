@@ -18,6 +18,7 @@ mod page;
 mod problem;
 mod published;
 mod queue;
+mod router_runs;
 mod session;
 mod stats;
 
@@ -34,7 +35,9 @@ pub use calendar::{
 };
 pub use config::{ConfigEntry, ConfigProblem, ConfigResource};
 pub use configured::{ExecutorResource, PauseResource, RouterResource, TaskResource, TriggerResource};
-pub use daemon::{DaemonInfo, DrainResource, Health, NodeDetails, NodeJob, NodeResource, PageLink, Reloaded};
+pub use daemon::{
+    DaemonInfo, DrainResource, FailedReload, Health, NodeDetails, NodeJob, NodeResource, PageLink, Reloaded,
+};
 pub use event::{
     Activated, Change, DecisionResource, EventResource, EventSummary, Rehearsal, RehearsedTask, Replayed,
     TrialResource, TrialResponse, TrialWanted,
@@ -48,7 +51,8 @@ pub use problem::ProblemDetails;
 pub use published::{PublishedDiff, PublishedFileDiff, PublishedList, PublishedResource};
 pub use queue::{
     DeadLetterResource, ForgottenResource, MessageResource, QueueList, QueueResource, Requeued,
-    TopicNodeResource, TopicPaused, TopicResource,
+    TopicNodeResource, TopicPauseResource, TopicPaused, TopicResource,
 };
+pub use router_runs::{RouterRun, RouterRuns};
 pub use session::{SessionList, SessionResource};
 pub use stats::{StatsResource, StatsRow};

@@ -41,6 +41,8 @@ pub struct PublishedDiff {
     pub equal: bool,
     /// The files that would change.
     pub files: Vec<PublishedFileDiff>,
+    /// Why the project keeps its files all the same, and what ends that; null where it does not.
+    pub held: Option<String>,
 }
 
 /// A file that would change.

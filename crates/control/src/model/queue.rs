@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::actor::RecordedActor;
+
 /// A queue, and its topics.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[schema(as = Queue)]
@@ -53,8 +55,21 @@ pub struct TopicResource {
     pub dead: u64,
     /// Whether workers get no messages of it.
     pub paused: bool,
+    /// Its pause: since when, and who paused it. Null where it is not paused.
+    #[serde(default)]
+    pub pause: Option<TopicPauseResource>,
     /// The nodes that read it.
     pub nodes: Vec<TopicNodeResource>,
+}
+
+/// The pause of a topic.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = TopicPause)]
+pub struct TopicPauseResource {
+    /// Since when (RFC 3339); null where a version paused it that did not keep it.
+    pub since: Option<String>,
+    /// Who paused it, and why; null where that is not known, or not signed with a key of the queue.
+    pub by: Option<RecordedActor>,
 }
 
 /// A node that reads a topic.

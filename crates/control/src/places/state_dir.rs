@@ -46,6 +46,15 @@ impl WrittenStateDir {
     }
 }
 
+/// Where the state is that a daemon would leave behind when it goes by this `state_dir`, which became `folder`: until
+/// version 1.0 a relative one began at the current directory. `None`: there is none, or `folder` has one itself.
+#[must_use]
+pub fn left_behind(written: &str, folder: &Path) -> Option<PathBuf> {
+    let before = absolute(written.as_ref());
+    let has_state = |folder: &Path| folder.join("journal.db").exists();
+    (before != folder && !has_state(folder) && has_state(&before)).then_some(before)
+}
+
 /// A folder, whatever the current directory is later.
 #[must_use]
 pub fn absolute(folder: &Path) -> PathBuf {

@@ -121,6 +121,7 @@ impl Deployer {
             to_tree: None,
             is_first: false,
             fresh_inode: None,
+            is_updated: false,
         });
         Ok(self.variables(&step, action.as_str()))
     }

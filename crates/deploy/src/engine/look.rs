@@ -55,6 +55,8 @@ pub struct AppStatus {
     pub modified: Vec<String>,
     /// How far an unfinished deployment is.
     pub phase: Option<DeployPhase>,
+    /// Whether `once` has updated the working copy and run, and the step `switch` was not begun (`in_place`).
+    pub is_updated: bool,
     /// Its id.
     pub deployment: Option<String>,
     /// The trees on this machine, the oldest first.
@@ -138,6 +140,7 @@ impl Deployer {
             described: state.described,
             modified: state.modified,
             phase: record.step.as_ref().map(|step| step.phase),
+            is_updated: record.step.as_ref().is_some_and(|step| step.is_updated),
             deployment: record.step.map(|step| step.id),
             trees: record.trees,
             is_busy: false,
@@ -175,6 +178,7 @@ impl Deployer {
             described: record.revision.clone().unwrap_or_else(|| "nothing".to_owned()),
             revision: record.revision,
             phase: record.step.as_ref().map(|step| step.phase),
+            is_updated: record.step.as_ref().is_some_and(|step| step.is_updated),
             deployment: record.step.map(|step| step.id),
             trees: record.trees,
             is_busy: true,

@@ -70,18 +70,23 @@ impl Deployer {
         Ok(self.prepared(&record, &step))
     }
 
-    /// Runs the hook `once`, on one machine between prepare and switch.
+    /// Runs the hook `once` in the new tree, on one machine between prepare and switch. With `in_place` there is no
+    /// such tree yet: the copy is updated for it, so that a failure must be reverted; `build` runs before it.
     ///
     /// # Errors
-    /// When it fails, or the deployment is not prepared.
+    /// When it fails, the copy cannot be updated (it is the old one then), or the deployment is not prepared.
     pub async fn once(&self, id: &str, run: &StepRun<'_>) -> Result<(), DeployError> {
-        let (_lock, record) = self.open(run).await?;
-        let step = record.step.as_ref().filter(|step| step.id == id && step.phase == DeployPhase::Prepared);
-        let Some(step) = step else {
+        let (_lock, mut record) = self.open(run).await?;
+        self.settle(&mut record, run).await?;
+        let step = record.step.clone().filter(|step| step.id == id && step.phase == DeployPhase::Prepared);
+        let Some(mut step) = step else {
             return Err(DeployError::OutOfOrder { id: id.to_owned(), how: "it is not prepared".to_owned() });
         };
-        let dir = self.next(step);
-        self.hook(HookName::Once, step, &step.action, &dir, run).await
+        if self.target.mode == DeployMode::InPlace {
+            return self.once_in_place(&mut record, &mut step, run).await;
+        }
+        let dir = self.next(&step);
+        self.hook(HookName::Once, &step, &step.action, &dir, run).await
     }
 
     /// The new tree; with `in_place` the live one.
@@ -119,6 +124,7 @@ impl Deployer {
             to_tree: look.kept.as_ref().map(|kept| kept.name.clone()).or(new_tree),
             is_first,
             fresh_inode: None,
+            is_updated: false,
         };
         record.step = Some(step.clone());
         self.write(record)?;

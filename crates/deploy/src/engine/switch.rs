@@ -12,8 +12,8 @@ use crate::target::HookName;
 use crate::target::{DeployMode, LocalChanges};
 
 impl Deployer {
-    /// Makes the prepared tree live, then runs the hook `after` (and with `in_place` `build` before it). Where the hook
-    /// fails the new tree stays live, until [`Deployer::revert`].
+    /// Makes the prepared tree live, then runs the hook `after` (and with `in_place` `build` before it), unless
+    /// [`Deployer::once`] has done so. Where the hook fails the new tree stays live, until [`Deployer::revert`].
     ///
     /// # Errors
     /// When the deployment is not prepared, the tree cannot be changed (it is the old one then), or a hook fails.
@@ -25,24 +25,55 @@ impl Deployer {
             return Err(DeployError::OutOfOrder { id: id.to_owned(), how: "it is not prepared".to_owned() });
         };
         if step.phase != DeployPhase::Switched {
-            self.adopt(&mut record, &mut step)?;
-            step.phase = DeployPhase::Switching;
-            record.step = Some(step.clone());
-            self.write(&mut record)?;
-            failpoint!("deploy-switching");
-            if let Err(error) = self.change(&record, &step, run).await {
-                self.settle(&mut record, run).await?;
-                return Err(error);
-            }
-            failpoint!("deploy-changed");
-            self.now_live(&mut record, &mut step)?;
-            failpoint!("deploy-switched");
+            self.make_live(&mut record, &mut step, run).await?;
         }
         let served = self.layout.served();
-        if self.target.mode == DeployMode::InPlace {
+        if std::mem::take(&mut step.is_updated) {
+            record.step = Some(step.clone());
+            self.write(&mut record)?;
+        } else if self.target.mode == DeployMode::InPlace {
             self.hook(HookName::Build, &step, &step.action, &served, run).await?;
         }
         self.hook(HookName::After, &step, &step.action, &served, run).await
+    }
+
+    /// A working copy has no new tree before the switch: it is updated, and built, and then `once` runs in it. What is
+    /// left for the switch is noted, so that nothing of this runs twice.
+    pub(super) async fn once_in_place(
+        &self,
+        record: &mut DeployRecord,
+        step: &mut StepRecord,
+        run: &StepRun<'_>,
+    ) -> Result<(), DeployError> {
+        self.make_live(record, step, run).await?;
+        let served = self.layout.served();
+        for hook in [HookName::Build, HookName::Once] {
+            self.hook(hook, step, &step.action, &served, run).await?;
+        }
+        step.is_updated = true;
+        record.step = Some(step.clone());
+        self.write(record)
+    }
+
+    async fn make_live(
+        &self,
+        record: &mut DeployRecord,
+        step: &mut StepRecord,
+        run: &StepRun<'_>,
+    ) -> Result<(), DeployError> {
+        self.adopt(record, step)?;
+        step.phase = DeployPhase::Switching;
+        record.step = Some(step.clone());
+        self.write(record)?;
+        failpoint!("deploy-switching");
+        if let Err(error) = self.change(record, step, run).await {
+            self.settle(record, run).await?;
+            return Err(error);
+        }
+        failpoint!("deploy-changed");
+        self.now_live(record, step)?;
+        failpoint!("deploy-switched");
+        Ok(())
     }
 
     /// Looks whether what is live is what was deployed: `svnversion` and `status`, the commit and the status, or the
@@ -66,7 +97,9 @@ impl Deployer {
         }
         let is_in_place = self.target.mode == DeployMode::InPlace;
         // With these the files of a working copy may differ from the repository.
-        let may_differ = self.target.local_changes == LocalChanges::Keep || self.target.hooks.build.is_some();
+        let hooks = &self.target.hooks;
+        let may_differ =
+            self.target.local_changes == LocalChanges::Keep || hooks.build.is_some() || hooks.once.is_some();
         if !(state.modified.is_empty() || is_in_place && may_differ) {
             return wrong(format!("these files differ: {}", state.modified.join(", ")));
         }

@@ -5,6 +5,7 @@ use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use herald_base::file_lock::FileLock;
 use herald_base::private_file::open_private;
 use tokio::time::{Instant, sleep};
 
@@ -17,7 +18,7 @@ const TRY: Duration = Duration::from_millis(50);
 /// A lock, held until it is dropped.
 #[derive(Debug)]
 pub(crate) struct KernelLock {
-    _files: Vec<File>,
+    _files: Vec<FileLock>,
 }
 
 impl KernelLock {
@@ -31,12 +32,12 @@ impl KernelLock {
     pub(crate) fn take_inside(file: &Path, above: &[PathBuf], path: &Path) -> Result<Self, DeployError> {
         let opened = open_private(file).map_err(|error| DeployError::io("lock", file, error))?;
         locked(&opened, opened.try_lock(), file, path)?;
-        let mut files = vec![opened];
+        let mut files = vec![FileLock::new(opened)];
         for outer in above {
             // One that this user cannot open belongs to somebody who can protect it.
             let Ok(opened) = open_private(outer) else { continue };
             locked(&opened, opened.try_lock_shared(), outer, path)?;
-            files.push(opened);
+            files.push(FileLock::new(opened));
         }
         Ok(Self { _files: files })
     }
@@ -45,7 +46,7 @@ impl KernelLock {
     pub(crate) fn share(file: &Path, path: &Path) -> Result<Self, DeployError> {
         let opened = open_private(file).map_err(|error| DeployError::io("lock", file, error))?;
         locked(&opened, opened.try_lock_shared(), file, path)?;
-        Ok(Self { _files: vec![opened] })
+        Ok(Self { _files: vec![FileLock::new(opened)] })
     }
 
     /// Waits for it, as long as the step may take.

@@ -68,6 +68,9 @@ pub(crate) struct StepRecord {
     pub(crate) is_first: bool,
     /// A working copy that waits to be put into its place (`in_place`): its folder's number.
     pub(crate) fresh_inode: Option<u64>,
+    /// Whether `once` has updated the working copy and run, and the step `switch` was not begun (`in_place`).
+    #[serde(default)]
+    pub(crate) is_updated: bool,
 }
 
 /// All that is recorded of one path.

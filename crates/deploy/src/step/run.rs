@@ -1,5 +1,7 @@
 //! Carries a step out, and says what the daemon needs to know of its end.
 
+use std::time::Instant;
+
 use herald_exec::Ending;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -14,10 +16,16 @@ use crate::target::DeployHealth;
 const SHORTEST_HIDDEN: usize = 4;
 
 /// The result of `switch`, also when it failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SwitchResult {
     /// Whether the new tree is live, or may be: then a failed deployment must be reverted.
     pub switched: bool,
+    /// How long the health check took, in milliseconds; none without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_ms: Option<u64>,
+    /// How long it took to look whether everything is as it was deployed, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify_ms: Option<u64>,
 }
 
 /// The result of `revert`, also when it failed.
@@ -109,9 +117,10 @@ impl StepWork<'_> {
             StepName::Prepare => StepOutcome::of(deployer.prepare(request, run).await),
             StepName::Once => StepOutcome::of(deployer.once(&request.id, run).await),
             StepName::Switch => {
-                let ended = self.switch().await;
+                let mut took = SwitchResult::default();
+                let ended = self.switch(&mut took).await;
                 let switched = ended.is_ok() || deployer.is_switched_by(&request.id);
-                StepOutcome { result: map(&SwitchResult { switched }), ended }
+                StepOutcome { result: map(&SwitchResult { switched, ..took }), ended }
             }
             StepName::Finish => StepOutcome::of(deployer.finish(&request.id, run).await),
             StepName::Revert => {
@@ -128,10 +137,16 @@ impl StepWork<'_> {
         self.deployer.plan(&self.request.revision, self.run).await
     }
 
-    async fn switch(&self) -> Result<(), DeployError> {
+    async fn switch(&self, took: &mut SwitchResult) -> Result<(), DeployError> {
         self.deployer.switch(&self.request.id, self.run).await?;
-        self.healthy(self.request.action).await?;
-        self.deployer.verify(&self.request.id, self.run).await
+        let began = Instant::now();
+        let healthy = self.healthy(self.request.action).await;
+        took.health_ms = self.health.as_ref().map(|_| milliseconds(began));
+        healthy?;
+        let began = Instant::now();
+        let verified = self.deployer.verify(&self.request.id, self.run).await;
+        took.verify_ms = Some(milliseconds(began));
+        verified
     }
 
     async fn revert(&self) -> Result<(), DeployError> {
@@ -147,6 +162,10 @@ impl StepWork<'_> {
         let Some(health) = &self.health else { return Ok(()) };
         self.deployer.health(health, &self.request, action, self.http, self.run).await
     }
+}
+
+fn milliseconds(began: Instant) -> u64 {
+    u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 fn map(result: &impl Serialize) -> Map<String, Value> {

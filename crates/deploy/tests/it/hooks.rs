@@ -43,13 +43,44 @@ async fn the_environment_and_the_folder_of_each() {
             assert!(line.contains(&expected), "{mode:?}: {line}");
         }
         let names: Vec<&str> = lines.lines().filter_map(|line| line.split(' ').next()).collect();
-        let expected = match mode {
-            DeployMode::InPlace => ["before", "once", "build", "after"],
-            _ => ["before", "build", "once", "after"],
-        };
-        assert_eq!(names, expected, "{mode:?}");
-        let last = lines.lines().last().unwrap();
-        assert!(last.ends_with(" 2"), "{mode:?}: after sees the new tree: {last}");
+        assert_eq!(names, ["before", "build", "once", "after"], "{mode:?}");
+        for line in lines.lines().skip(1) {
+            assert!(line.ends_with(" 2"), "{mode:?}: all but the first see the new tree: {line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn once_of_a_working_copy_that_fails_is_reverted() {
+    let minute = Minute::new();
+    let mut app = App::new(SourceKind::Git, DeployMode::InPlace);
+    let first = app.repository.commit("first", &files(&[("a", "1")]));
+    app.deploy(&first).await.unwrap();
+    // What the new revision brings decides, not what was live before.
+    app.target.hooks.once = Some(shell("echo migrated > a; test ! -e broken"));
+    let bad = app.repository.commit("bad", &files(&[("a", "2"), ("broken", "")]));
+    let good = app.repository.commit("good", &files(&[("a", "3")]));
+    for (revision, is_good) in [(&bad, false), (&good, true)] {
+        let (request, deployer) = (app.request(revision), app.deployer());
+        deployer.prepare(&request, &minute.run()).await.unwrap();
+        let once = deployer.once(&request.id, &minute.run()).await.map_err(|error| error.to_string());
+        let status = deployer.status(&minute.run()).await.unwrap();
+        assert_eq!((once.is_ok(), status.is_updated), (is_good, is_good), "{once:?}");
+        // It never runs again for the same deployment.
+        assert!(deployer.once(&request.id, &minute.run()).await.is_err());
+        match is_good {
+            true => {
+                deployer.switch(&request.id, &minute.run()).await.unwrap();
+                deployer.verify(&request.id, &minute.run()).await.unwrap();
+                assert!(!deployer.status(&minute.run()).await.unwrap().is_updated);
+                assert_eq!(fs::read_to_string(app.target.path.join("a")).unwrap(), "migrated\n");
+            }
+            false => {
+                assert_eq!(once.unwrap_err(), "hook `once` failed with exit code 1");
+                assert!(deployer.revert(&request.id, &minute.run()).await.unwrap());
+                assert_eq!(fs::read_to_string(app.target.path.join("a")).unwrap(), "1");
+            }
+        }
     }
 }
 

@@ -148,6 +148,16 @@ impl EtcdClient {
         Ok(snapshot.unwrap_or_else(nothing))
     }
 
+    /// The point of history now, asked with the permission to read this range.
+    ///
+    /// # Errors
+    /// When etcd cannot be asked.
+    pub async fn point(&self, range: &KeyRange) -> Result<HistoryPoint, EtcdError> {
+        let message = RangeQuery::keys_only(range.clone()).message(1);
+        let (_, answer) = self.gateway.call::<RangeAnswer>("kv/range", &message, CallKind::Read).await?;
+        Ok(answer.header.point())
+    }
+
     /// Asks this member for the number of keys of a range, and for one key that was changed at `changed_since` or
     /// later.
     pub(crate) async fn peek(

@@ -123,3 +123,57 @@ impl WatchProbe<'_> {
         peek(self.progress.revision() + 1).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use e2e::etcd::{EtcdChange, EtcdServer};
+
+    use super::*;
+    use crate::settings::EtcdSettings;
+
+    /// What a probe finds of a watch that shows nothing any more, within the time of three questions.
+    async fn found(change: Option<EtcdChange>, freezes: bool) -> (Option<ProbeFinding>, bool) {
+        let server = EtcdServer::start();
+        let client = EtcdClient::new(EtcdSettings {
+            name: "main".to_owned(),
+            endpoints: vec![server.url().parse().unwrap()],
+            timeout: Duration::from_secs(5),
+            credentials: None,
+            tls: None,
+        });
+        server.put("/w/a", "1");
+        let range = KeyRange::prefix(*b"/w/");
+        let began = client.point(&range).await.unwrap();
+        let progress = WatchProgress::default();
+        progress.set(began.revision, 1);
+        server.change_all(&change.into_iter().collect::<Vec<_>>());
+        if freezes {
+            server.freeze();
+        }
+        let at = client.gateway.endpoints.current();
+        let probe = WatchProbe { client: &client, at, range: &range, progress: &progress, began };
+        let found = tokio::time::timeout(EVERY * 3 + AGAIN, probe.run()).await.ok();
+        if freezes {
+            server.thaw();
+        }
+        (found, progress.proven() >= began.revision)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_a_watch_does_not_show_is_found() {
+        let deleted = EtcdChange { key: "/w/a".to_owned(), value: None };
+        let (quiet, elsewhere, put, deleted, frozen) = tokio::join!(
+            found(None, false),
+            found(Some(EtcdChange::put("/elsewhere", "1")), false),
+            found(Some(EtcdChange::put("/w/a", "2")), false),
+            found(Some(deleted), false),
+            found(None, true),
+        );
+        // Nothing of the range changed: that is proven.
+        assert_eq!((quiet, elsewhere), ((None, true), (None, true)));
+        for missed in [put, deleted] {
+            assert_eq!(missed, (Some(ProbeFinding::Missed), false));
+        }
+        assert!(matches!(frozen, (Some(ProbeFinding::Silent(_)), false)), "{frozen:?}");
+    }
+}

@@ -13,6 +13,9 @@ pub struct FollowSettings {
     pub range: KeyRange,
     /// What is reported.
     pub mode: FollowMode,
+    /// The point at which the first list is read, where there is one: what changed after it is reported as changes.
+    /// `None` reads it when etcd can be reached.
+    pub list_at: Option<HistoryPoint>,
     /// How often everything is listed and compared.
     pub resync: Duration,
 }

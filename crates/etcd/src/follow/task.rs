@@ -10,7 +10,7 @@ use super::known::KnownRange;
 use super::probe::{ProbeFinding, WatchProbe, WatchProgress};
 use super::step::{ChangeAction, FollowMode, FollowSettings, FollowStep, ListReason};
 use crate::backoff::Backoff;
-use crate::client::{EndpointIndex, EtcdClient, RangeQuery};
+use crate::client::{EndpointIndex, EtcdClient, RangeQuery, Snapshot};
 use crate::error::EtcdError;
 use crate::history::{HistoryBreak, HistoryPoint};
 use crate::key::KeyValue;
@@ -44,6 +44,8 @@ pub(super) struct FollowTask {
     known: KnownRange,
     /// Why the next list is reported. `None`: only when it does not fit.
     due: Option<ListReason>,
+    /// Where the first list is read, until it was.
+    list_at: Option<HistoryPoint>,
 }
 
 impl FollowTask {
@@ -54,7 +56,8 @@ impl FollowTask {
                 (KnownRange::default(), Some(ListReason::First))
             }
         };
-        Self { client, settings, steps, known, due }
+        let list_at = settings.list_at.filter(|_| due.is_some());
+        Self { client, settings, steps, known, due, list_at }
     }
 
     fn is_state(&self) -> bool {
@@ -109,10 +112,9 @@ impl FollowTask {
 
     /// One list and one watch.
     async fn list_and_watch(&mut self) -> Result<WatchLeft, Closed> {
-        let query = RangeQuery::keys_only(self.settings.range.clone());
-        let snapshot = match self.client.range(query, MAX_KEYS).await {
+        let snapshot = match self.list().await {
             Ok(snapshot) => snapshot,
-            Err(error) => return Ok(WatchLeft::Failed(error)),
+            Err(left) => return Ok(left),
         };
         // The watch and its probe stay at one member.
         let at = self.client.gateway.endpoints.current();
@@ -127,8 +129,9 @@ impl FollowTask {
         }
         let from = match self.due.take() {
             Some(reason) => {
-                self.report_list(reason, point, snapshot.keys).await?;
-                point.revision + 1
+                let listed = HistoryPoint { revision: snapshot.revision, ..point };
+                self.report_list(reason, listed, snapshot.keys).await?;
+                listed.revision + 1
             }
             None => {
                 self.known.learn(&point, snapshot.keys);
@@ -146,6 +149,32 @@ impl FollowTask {
             Err(WatchEnd::Failed(error)) => {
                 self.leave(at, &error);
                 Ok(WatchLeft::Failed(error))
+            }
+        }
+    }
+
+    /// All keys, now; the first time as they were where that is to begin.
+    async fn list(&mut self) -> Result<Snapshot, WatchLeft> {
+        let query = RangeQuery::keys_only(self.settings.range.clone());
+        let Some(at) = self.list_at else {
+            return self.client.range(query, MAX_KEYS).await.map_err(WatchLeft::Failed);
+        };
+        let now = self.client.point(&self.settings.range).await.map_err(WatchLeft::Failed)?;
+        if let Some(found) = at.break_before(&now) {
+            self.list_at = None;
+            return Err(WatchLeft::OtherHistory(found.to_string()));
+        }
+        let query = RangeQuery { revision: Some(at.revision), ..query };
+        let listed = self.client.range(query, MAX_KEYS).await;
+        match listed {
+            Err(EtcdError::Compacted { .. }) => {
+                self.list_at = None;
+                Err(WatchLeft::Gap(format!("etcd has compacted its changes since revision {}", at.revision)))
+            }
+            Err(error) => Err(WatchLeft::Failed(error)),
+            Ok(snapshot) => {
+                self.list_at = None;
+                Ok(snapshot)
             }
         }
     }

@@ -201,6 +201,7 @@ async fn everything_is_compared_now_and_then() {
     let settings = FollowSettings {
         range: KeyRange::prefix(*b"/w/"),
         mode: FollowMode::State,
+        list_at: None,
         resync: Duration::from_millis(500),
     };
     let mut follower = PrefixFollower::start(&client, settings);
@@ -230,4 +231,50 @@ async fn a_quiet_range_is_not_overtaken_by_a_compaction() {
     let FollowStep::Reached { point } = step(&mut follower).await else { panic!("nothing is missing") };
     assert_eq!(point.revision, last.revision);
     assert_eq!(changed(&mut follower, 1).await, [("/w/a".to_owned(), Some("2".to_owned()))]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_list_is_of_the_point_where_it_begins() {
+    let mut server = EtcdServer::start();
+    let client = client(&server);
+    let range = KeyRange::prefix(*b"/w/");
+    for key in ["/w/a", "/w/b"] {
+        client.put(&put(key, "1")).await.unwrap();
+    }
+    let begun = client.point(&range).await.unwrap();
+    let follow_at = |mode| {
+        let resync = Duration::from_secs(600);
+        let settings = FollowSettings { range: range.clone(), mode, list_at: Some(begun), resync };
+        PrefixFollower::start(&client, settings)
+    };
+    // All of it before anything is listed.
+    for value in ["2", "3"] {
+        client.put(&put("/w/a", value)).await.unwrap();
+    }
+    client.delete(&KeyRange::key(*b"/w/b")).await.unwrap();
+    let last = client.put(&put("/w/c", "4")).await.unwrap();
+    let put_of = |change: &KeyChange| (String::from_utf8_lossy(&change.key).into_owned(), change.revision);
+    for mode in [FIRST, FollowMode::State] {
+        let mut follower = follow_at(mode);
+        let (reason, changes) = listed(&mut follower).await;
+        let listed: Vec<_> = changes.iter().map(put_of).collect();
+        let existed = [("/w/a".to_owned(), begun.revision - 1), ("/w/b".to_owned(), begun.revision)];
+        assert_eq!((reason, &listed[..]), (ListReason::First, &existed[..]), "{mode:?}");
+        let (a, b, c) = ("/w/a".to_owned(), "/w/b".to_owned(), "/w/c".to_owned());
+        let value = |value: &str| Some(value.to_owned());
+        let expected = [(a.clone(), value("2")), (a, value("3")), (b, None), (c, value("4"))];
+        assert_eq!(changed(&mut follower, 4).await, expected, "{mode:?}");
+    }
+
+    // What changed since is compacted: everything, with the reason.
+    let _ = server.ctl(&["compaction", &last.revision.to_string()]);
+    let (reason, changes) = listed(&mut follow_at(FIRST)).await;
+    assert!(matches!(&reason, ListReason::Gap(why) if why.contains("compacted")), "{reason:?}");
+    assert_eq!(changes.len(), 2);
+    // The store is another one.
+    server.stop();
+    server.wipe();
+    server.start_again();
+    let (reason, _) = listed(&mut follow_at(FIRST)).await;
+    assert!(matches!(reason, ListReason::OtherHistory(_)), "{reason:?}");
 }

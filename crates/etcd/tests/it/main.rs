@@ -43,7 +43,10 @@ fn put(key: &str, value: impl Into<Vec<u8>>) -> PutRequest {
 
 fn follow(client: &EtcdClient, mode: FollowMode) -> PrefixFollower {
     let resync = Duration::from_secs(600);
-    PrefixFollower::start(client, FollowSettings { range: KeyRange::prefix(*b"/w/"), mode, resync })
+    PrefixFollower::start(
+        client,
+        FollowSettings { range: KeyRange::prefix(*b"/w/"), mode, list_at: None, resync },
+    )
 }
 
 async fn step(follower: &mut PrefixFollower) -> FollowStep {

@@ -99,7 +99,12 @@ impl ExecEngine {
             Ok(finished) => {
                 let Program { dir, restrictions, .. } = &ready.program;
                 let owner = restrictions.user.as_ref().map(|user| user.account.uid);
-                let report = report(finished.ending, result::result_of(&finished), dir.clone(), owner).await;
+                let result = result::result_of(&finished);
+                if let Some(note) = result.get(result::NOTE).filter(|_| result.contains_key("output")) {
+                    let job = params.get("job_id").and_then(Value::as_str).unwrap_or_default();
+                    tracing::warn!(job, "{}", note.as_str().unwrap_or_default());
+                }
+                let report = report(finished.ending, result, dir.clone(), owner).await;
                 report.map(|report| Report { error_line: result::error_line(&finished), ..report })
             }
             Err(error) => Err(not_started(error)),
@@ -145,7 +150,8 @@ async fn report(
         let files = result::files(&mut result, &run_dir, owner);
         (files, result)
     });
-    let (files, mut result) = checked.await.map_err(|error| ExecError::File(error.to_string()))?;
+    let failed = |why: String, result| ExecError::File { why, result };
+    let (files, mut result) = checked.await.map_err(|error| failed(error.to_string(), Map::new()))?;
     let files = match files {
         Ok(files) => files,
         // The first failure is reported; what a failed job left behind may well be incomplete.
@@ -153,7 +159,10 @@ async fn report(
             result.remove("file");
             Vec::new()
         }
-        Err(error) => return Err(ExecError::File(error.to_string())),
+        Err(error) => {
+            result.remove("file");
+            return Err(failed(error.to_string(), result));
+        }
     };
     Ok(Report { files, ..Report::new(ending, result) })
 }

@@ -13,7 +13,7 @@ use crate::git::GitSource;
 use crate::git::command::inside;
 use crate::outcome::ExecError;
 use crate::param::redact;
-use crate::param::{DEFAULT_NAME, EnvFile, JobParam};
+use crate::param::{DEFAULT_NAME, EnvFile, JobParam, NODE_NAME};
 use crate::process::environment::{self, Environment};
 use crate::process::program::{LARGEST_VARIABLE, Owner, Program};
 use crate::scratch::{Folder, SMALL_FILE, Scratch, TempFile};
@@ -150,6 +150,10 @@ impl EngineState {
         }
         if let Some((name, text)) = text {
             env.push((name.into(), text.into()));
+        }
+        let is_set = env.iter().any(|(key, _)| key == NODE_NAME);
+        if let Some(node) = params.get("node").and_then(Value::as_str).filter(|_| !is_set) {
+            env.push((NODE_NAME.into(), node.into()));
         }
         Ok(file)
     }

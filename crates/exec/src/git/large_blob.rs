@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use git2::Oid;
@@ -12,13 +11,10 @@ use herald_base::output::{Output, Stream};
 use herald_base::stop::Stop;
 use tokio::time::Instant;
 
-use crate::process::environment::{self, Environment};
-use crate::process::program::{Program, Restrictions};
+use super::git_program;
 
 /// The largest file that libgit2, which holds it in memory, may read.
 pub(super) const LARGEST_IN_MEMORY: usize = 64 << 20;
-/// What is kept of the messages of `git`, in bytes.
-const MESSAGES: usize = 4 << 10;
 
 /// A file of a commit that is there, and empty so far.
 #[derive(Debug)]
@@ -68,14 +64,14 @@ pub(super) async fn write(
     for blob in blobs {
         let shown = blob.path.strip_prefix(root).unwrap_or(&blob.path).display().to_string();
         let large = format!("the file {shown} has {} bytes, too many for memory", blob.size);
-        let environment = git_environment();
-        let git = environment::find("git".as_ref(), &environment, Path::new("/")).map_err(|error| {
-            LargeBlobError(format!(
-                "{large}, and the program `git`, which could write it, is missing: {error}"
-            ))
-        })?;
+        let arguments = ["cat-file".into(), "blob".into(), blob.id.to_string().into()];
+        let program =
+            git_program::of(mirror, Path::new("/dev/null"), arguments, deadline).map_err(|error| {
+                LargeBlobError(format!(
+                    "{large}, and the program `git`, which could write it, is missing: {error}"
+                ))
+            })?;
         let state = Arc::new(Mutex::new(Ok(blob.file)));
-        let program = program(git, environment, mirror, blob.id, deadline);
         let finished = program.run_with_output(&Stop::new(), &FileOutput(state.clone())).await;
         let finished = finished.map_err(|error| LargeBlobError(format!("{large}, and {error}")))?;
         if let Err(error) = &*state.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -91,38 +87,4 @@ pub(super) async fn write(
         }
     }
     Ok(())
-}
-
-fn program(git: PathBuf, env: Environment, mirror: &Path, id: Oid, deadline: Instant) -> Program {
-    let mut git_dir = std::ffi::OsString::from("--git-dir=");
-    git_dir.push(mirror);
-    // Files above the threshold are streamed.
-    let threshold = format!("core.bigFileThreshold={}", LARGEST_IN_MEMORY >> 1);
-    Program {
-        path: git,
-        args: vec![
-            git_dir,
-            "-c".into(),
-            threshold.into(),
-            "cat-file".into(),
-            "blob".into(),
-            id.to_string().into(),
-        ],
-        env,
-        dir: PathBuf::from("/"),
-        deadline: Some(deadline),
-        kill_grace: Duration::from_millis(100),
-        output_limit: MESSAGES,
-        owner: None,
-        restrictions: Restrictions::default(),
-    }
-}
-
-/// Neither the machine's nor the user's configuration counts, as for libgit2.
-fn git_environment() -> Environment {
-    let mut environment = environment::clean();
-    for (name, value) in [("GIT_CONFIG_NOSYSTEM", "1"), ("GIT_CONFIG_GLOBAL", "/dev/null")] {
-        environment.push((name.into(), value.into()));
-    }
-    environment
 }

@@ -1,18 +1,21 @@
 //! The bare mirror of one repository. Everything here blocks.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use git2::{
-    AutotagOption, Config, Direction, ErrorCode, FetchOptions, ObjectType, Oid, ProxyOptions, Remote,
+    AutotagOption, Config, Direction, FetchOptions, ObjectType, Oid, ProxyOptions, Remote, RemoteConnection,
     Repository, RepositoryInitOptions,
 };
+use herald_base::file_lock::FileLock;
 
 use super::cancel::CancelFlag;
 use super::credential::{CallbackError, callbacks};
+use super::mirror_error::MirrorError;
+use super::plan::{FetchPlan, commit_of, find, heads, not_there, plan};
 use super::source::{FULL, GitSource, Revision};
 use crate::scratch::remove_tree;
 
@@ -24,24 +27,6 @@ const REDIRECTS: &str = "http.followRedirects";
 const MANY_REFS: usize = 50;
 /// How often a lock that another process holds is tried.
 const LOCK_WAIT: Duration = Duration::from_millis(50);
-/// Why a repository could not be had.
-#[derive(Debug)]
-pub(crate) enum MirrorError {
-    /// libgit2 says so.
-    Git(git2::Error),
-    /// libgit2 says so of the remote: the mirror is not to blame.
-    Remote(git2::Error),
-    /// Herald says so.
-    Reason(String),
-    /// Somebody asked to stop.
-    Cancelled,
-}
-
-impl From<git2::Error> for MirrorError {
-    fn from(error: git2::Error) -> Self {
-        Self::Git(error)
-    }
-}
 
 /// A mirror's place on disk.
 #[derive(Debug, Clone)]
@@ -52,14 +37,18 @@ pub(crate) struct Mirror {
 /// The lock that keeps two processes from fetching the same at once. It can be taken away from a thread that hangs:
 /// packs are written aside and renamed, so even a thread that wakes up later does no harm.
 #[derive(Clone, Default)]
-pub(crate) struct FetchLock(Arc<Mutex<Option<File>>>);
+pub(crate) struct FetchLock(Arc<Mutex<Option<FileLock>>>);
 
 impl FetchLock {
     pub(crate) fn release(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
+    /// Does nothing where it has it already.
     fn take(&self, path: &Path, cancel: &CancelFlag) -> Result<(), MirrorError> {
+        if self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            return Ok(());
+        }
         let unusable = |error: std::io::Error| {
             MirrorError::Reason(format!("{} cannot be locked: {error}", path.display()))
         };
@@ -82,22 +71,9 @@ impl FetchLock {
                 Err(TryLockError::Error(error)) => return Err(unusable(error)),
             }
         }
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(FileLock::new(file));
         Ok(())
     }
-}
-
-/// A reference that the remote lists.
-struct RemoteRef {
-    name: String,
-    id: Oid,
-    points_to: Option<String>,
-}
-
-/// What to fetch, and what the job then runs.
-struct FetchPlan {
-    refs: Vec<(String, Oid)>,
-    wanted: Option<Oid>,
 }
 
 impl Mirror {
@@ -157,6 +133,35 @@ impl Mirror {
         }
     }
 
+    fn ready(&self, lock: &FetchLock, cancel: &CancelFlag, fresh: bool) -> Result<Repository, MirrorError> {
+        lock.take(&self.path.with_extension("lock"), cancel)?;
+        if fresh {
+            self.remove()?;
+        }
+        let repo = self.open_or_make()?;
+        self.sweep();
+        Ok(repo)
+    }
+
+    /// Asks the remote what is wanted: what is not here yet, each with the name under which it is kept. The lock is
+    /// held from then on. With `fresh` the mirror is deleted first.
+    pub(crate) fn missing(
+        &self,
+        source: &GitSource,
+        lock: &FetchLock,
+        cancel: &CancelFlag,
+        fresh: bool,
+    ) -> Result<Vec<(String, String)>, MirrorError> {
+        let repo = self.ready(lock, cancel, fresh)?;
+        let mut remote = remote(&repo, source)?;
+        let connection = connect(&mut remote, source, cancel, &CallbackError::default())?;
+        let heads = heads(connection.list().map_err(MirrorError::Remote)?);
+        let plan = plan(&heads, &source.revision, &repo)?;
+        let odb = repo.odb()?;
+        let missing = plan.refs.into_iter().filter(|(_, id)| !odb.exists(*id));
+        missing.map(|(name, _)| kept_as(&name).map(|kept| (name, kept)).map_err(MirrorError::Git)).collect()
+    }
+
     /// Asks the remote what is wanted, and fetches it when it is not here yet. With `fresh` the mirror is deleted
     /// first.
     pub(crate) fn fetch(
@@ -167,17 +172,9 @@ impl Mirror {
         callback_error: &CallbackError,
         fresh: bool,
     ) -> Result<Oid, MirrorError> {
-        lock.take(&self.path.with_extension("lock"), cancel)?;
-        if fresh {
-            self.remove()?;
-        }
-        let repo = self.open_or_make()?;
-        self.sweep();
-        let url = source.url.dial(source.credentials.user(&source.url));
-        let mut remote = repo.remote_anonymous(&url)?;
-        let asked = callbacks(&source.url, &source.credentials, cancel, callback_error);
-        let connection = remote.connect_auth(Direction::Fetch, Some(asked), Some(proxy()));
-        let mut connection = connection.map_err(MirrorError::Remote)?;
+        let repo = self.ready(lock, cancel, fresh)?;
+        let mut remote = remote(&repo, source)?;
+        let mut connection = connect(&mut remote, source, cancel, callback_error)?;
         let heads = heads(connection.list().map_err(MirrorError::Remote)?);
         let plan = plan(&heads, &source.revision, &repo)?;
         download(&repo, connection.remote(), &plan, source, cancel, callback_error)?;
@@ -214,65 +211,29 @@ impl Mirror {
     }
 }
 
+fn remote<'a>(repo: &'a Repository, source: &GitSource) -> Result<Remote<'a>, git2::Error> {
+    repo.remote_anonymous(&source.url.dial(source.credentials.user(&source.url)))
+}
+
+fn connect<'a, 'repo, 'source>(
+    remote: &'a mut Remote<'repo>,
+    source: &'source GitSource,
+    cancel: &'source CancelFlag,
+    callback_error: &CallbackError,
+) -> Result<RemoteConnection<'repo, 'a, 'source>, MirrorError>
+where
+    'source: 'a,
+{
+    let asked = callbacks(&source.url, &source.credentials, cancel, callback_error);
+    let connection = remote.connect_auth(Direction::Fetch, Some(asked), Some(proxy()));
+    connection.map_err(MirrorError::Remote)
+}
+
 fn proxy<'a>() -> ProxyOptions<'a> {
     // As for other programs: https_proxy, http_proxy and no_proxy of Herald's own environment.
     let mut options = ProxyOptions::new();
     options.auto();
     options
-}
-
-fn heads(list: &[git2::RemoteHead<'_>]) -> Vec<RemoteRef> {
-    list.iter()
-        .map(|head| RemoteRef {
-            name: head.name().to_owned(),
-            id: head.oid(),
-            points_to: head.symref_target().map(str::to_owned),
-        })
-        .collect()
-}
-
-fn plan(heads: &[RemoteRef], revision: &Revision, repo: &Repository) -> Result<FetchPlan, MirrorError> {
-    let named = |name: &str| heads.iter().find(|head| head.name == name);
-    let one =
-        |head: &RemoteRef| FetchPlan { refs: vec![(head.name.clone(), head.id)], wanted: Some(head.id) };
-    match revision {
-        Revision::Default => {
-            let head = named("HEAD").ok_or_else(|| not_there(revision))?;
-            let branch = head.points_to.as_deref().and_then(named);
-            Ok(one(branch.unwrap_or(head)))
-        }
-        Revision::Name(name) => {
-            // Compared with what the remote lists, never handed to anything that could take it for an option.
-            let full = [format!("refs/heads/{name}"), format!("refs/tags/{name}")];
-            let found =
-                if name.starts_with("refs/") { named(name) } else { full.iter().find_map(|n| named(n)) };
-            Ok(one(found.ok_or_else(|| not_there(revision))?))
-        }
-        Revision::Commit(commit) => {
-            let tip = heads.iter().find(|head| head.id.to_string() == *commit && !head.name.ends_with("^{}"));
-            if let Some(tip) = tip {
-                return Ok(one(tip));
-            }
-            if let Some(id) = find(repo, commit)? {
-                return Ok(FetchPlan { refs: Vec::new(), wanted: Some(id) });
-            }
-            let all = heads
-                .iter()
-                .filter(|head| head.name.starts_with("refs/heads/") || head.name.starts_with("refs/tags/"))
-                .filter(|head| !head.name.ends_with("^{}"));
-            Ok(FetchPlan { refs: all.map(|head| (head.name.clone(), head.id)).collect(), wanted: None })
-        }
-    }
-}
-
-fn not_there(revision: &Revision) -> MirrorError {
-    MirrorError::Reason(match revision {
-        Revision::Default => "the repository is empty or has no default branch: set git_branch".to_owned(),
-        Revision::Name(name) => format!("the repository has neither a branch nor a tag `{name}`"),
-        Revision::Commit(commit) => {
-            format!("no branch or tag of the repository contains the commit {commit}")
-        }
-    })
 }
 
 fn download(
@@ -335,33 +296,11 @@ fn options<'a>(
 /// Remembers a tip, so that the next fetch says what is here already. Named by a hash: the remote's own names could
 /// clash with each other (`a`, later `a/b`).
 fn keep(repo: &Repository, name: &str, id: Oid) -> Result<(), git2::Error> {
-    let hash = Oid::hash_object(ObjectType::Blob, name.as_bytes())?;
-    repo.reference(&format!("{KEPT}{hash}"), id, true, "").map(drop)
+    repo.reference(&kept_as(name)?, id, true, "").map(drop)
 }
 
-fn find(repo: &Repository, commit: &str) -> Result<Option<Oid>, MirrorError> {
-    if commit.len() > FULL {
-        return Err(MirrorError::Reason("repositories with SHA-256 names are not supported".to_owned()));
-    }
-    let found = if commit.len() == FULL {
-        repo.find_object(Oid::from_str(commit)?, None)
-    } else {
-        repo.find_object_by_prefix(commit, Some(ObjectType::Commit))
-    };
-    match found {
-        Ok(object) => commit_of(repo, object.id()),
-        Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
-        Err(error) if error.code() == ErrorCode::Ambiguous => {
-            Err(MirrorError::Reason(format!("more than one commit begins with {commit}: give it in full")))
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The commit itself, or the one that a tag points to.
-fn commit_of(repo: &Repository, id: Oid) -> Result<Option<Oid>, MirrorError> {
-    let object = repo.find_object(id, None)?;
-    Ok(object.peel_to_commit().ok().map(|commit| commit.id()))
+fn kept_as(name: &str) -> Result<String, git2::Error> {
+    Ok(format!("{KEPT}{}", Oid::hash_object(ObjectType::Blob, name.as_bytes())?))
 }
 
 /// A folder name that people recognise and that no two addresses share.

@@ -7,15 +7,19 @@ mod cancel;
 mod checkout;
 pub(crate) mod command;
 mod credential;
+mod git_program;
 mod known_hosts;
 mod large_blob;
+mod local;
 mod mirror;
+mod mirror_error;
+mod plan;
 mod source;
 pub(crate) mod url;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
 use std::time::Duration;
 
 use git2::Oid;
@@ -29,7 +33,8 @@ use self::checkout::{CheckoutError, is_damage};
 use self::credential::CallbackError;
 pub(crate) use self::credential::Credentials;
 use self::large_blob::{LargeBlob, LargeBlobError};
-use self::mirror::{FetchLock, Mirror, MirrorError};
+use self::mirror::{FetchLock, Mirror};
+use self::mirror_error::MirrorError;
 pub(crate) use self::source::{GitSource, Revision, is_commit};
 use crate::engine::settings::GitLimits;
 use crate::outcome::ExecError;
@@ -121,11 +126,18 @@ impl Git {
         if url.is_missing() {
             return Err(ExecError::Git(format!("Git repository {}: the folder does not exist", url.shown())));
         }
-        let mirror = Mirror::of(&source, &self.root);
+        let (of, root) = (source.clone(), self.root.clone());
+        let mirror = self.on_thread(move || {
+            // A daemon that never reads a repository does not load what is needed for it.
+            end_silent_connections();
+            Mirror::of(&of, &root)
+        });
+        let mirror = mirror.await.map_err(|failed| failed.explain(&source))?;
         let mut attempt = 0;
         loop {
             attempt += 1;
-            match self.attempt(&source, &mirror, into, cancel, attempt > 1).await {
+            let call = FetchCall { source: &source, mirror: &mirror, cancel, fresh: attempt > 1, limit };
+            match self.attempt(call, into).await {
                 Err(Failed::Damaged(error)) if attempt == 1 => {
                     tracing::warn!(path = %mirror.path().display(), %error, "mirror corrupt; re-cloning");
                     empty(into)
@@ -141,14 +153,8 @@ impl Git {
         }
     }
 
-    async fn attempt(
-        &self,
-        source: &Arc<GitSource>,
-        mirror: &Mirror,
-        into: &Path,
-        cancel: &CancelFlag,
-        fresh: bool,
-    ) -> Result<Checkout, Failed> {
+    async fn attempt(&self, call: FetchCall<'_>, into: &Path) -> Result<Checkout, Failed> {
+        let FetchCall { source, mirror, cancel, fresh, .. } = call;
         let local = match &source.revision {
             Revision::Commit(_) if !fresh => {
                 let (mirror, source) = (mirror.clone(), source.clone());
@@ -159,20 +165,15 @@ impl Git {
         };
         let id = match local {
             Some(id) => id,
-            None => self.fetch(source, mirror, cancel, fresh).await?,
+            None => self.fetch(call).await?,
         };
         let (mirror, into, cancel, limits) = (mirror.clone(), into.to_owned(), cancel.clone(), self.limits);
         let written = self.on_thread(move || checkout::write(&mirror.open()?, id, &into, limits, &cancel));
         Ok(Checkout { id, large: written.await?? })
     }
 
-    async fn fetch(
-        &self,
-        source: &Arc<GitSource>,
-        mirror: &Mirror,
-        cancel: &CancelFlag,
-        fresh: bool,
-    ) -> Result<Oid, Failed> {
+    async fn fetch(&self, call: FetchCall<'_>) -> Result<Oid, Failed> {
+        let FetchCall { source, mirror, cancel, .. } = call;
         let shared = self.shared(mirror.path());
         let alone: OwnedMutexGuard<()> = shared.fetching.clone().lock_owned().await;
         if Arc::strong_count(&shared.connected) > HUNG {
@@ -182,6 +183,8 @@ impl Git {
             )));
         }
         let lock = LockGuard(FetchLock::default());
+        let was_local = self.fetch_local(call, &shared, &lock.0).await?;
+        let fresh = call.fresh && !was_local;
         let callback_error = CallbackError::default();
         let (mirror, asked, reported, cancel) =
             (mirror.clone(), source.clone(), callback_error.clone(), cancel.clone());
@@ -201,6 +204,33 @@ impl Git {
             (None, MirrorError::Git(error)) if is_damage(&error) => Failed::Damaged(error),
             (None, MirrorError::Git(error) | MirrorError::Remote(error)) => Failed::Git(error),
         })
+    }
+
+    /// Has the program `git` fetch from a repository of this machine. Whether it did: what is missing afterwards, and
+    /// what went wrong, is found by the fetch that follows.
+    async fn fetch_local(
+        &self,
+        call: FetchCall<'_>,
+        shared: &Arc<RepoState>,
+        lock: &FetchLock,
+    ) -> Result<bool, Failed> {
+        let FetchCall { source, mirror, cancel, fresh, limit } = call;
+        let Some(folder) = source.url.folder() else { return Ok(false) };
+        let (asked, path) = (source.clone(), mirror.path().to_owned());
+        let (mirror, lock, cancel) = (mirror.clone(), lock.clone(), cancel.clone());
+        // As for the fetch: a disk that hangs holds up a bounded number of threads.
+        let (counted, kept) = (shared.connected.clone(), shared.clone());
+        let missing = self.on_thread(move || {
+            let missing = mirror.missing(&asked, &lock, &cancel, fresh);
+            drop((counted, kept));
+            missing
+        });
+        let missing = missing.await?;
+        let Ok(missing) = missing else { return Ok(false) };
+        if let Err(error) = local::fetch(&path, folder, &missing, limit).await {
+            tracing::debug!(repository = source.url.shown(), %error, "`git fetch` failed; libgit2 tries it");
+        }
+        Ok(true)
     }
 
     fn shared(&self, path: &Path) -> Arc<RepoState> {
@@ -232,6 +262,17 @@ impl Git {
             .map_err(|error| Failed::Reason(format!("cannot start a thread: {error}")))?;
         result.await.map_err(|_| ended())
     }
+}
+
+/// What of a repository is fetched, and until when.
+#[derive(Clone, Copy)]
+struct FetchCall<'a> {
+    source: &'a Arc<GitSource>,
+    mirror: &'a Mirror,
+    cancel: &'a CancelFlag,
+    /// The mirror is deleted first.
+    fresh: bool,
+    limit: Instant,
 }
 
 /// Files of a commit in their folder, and what is still to be written there.
@@ -276,11 +317,11 @@ impl From<CheckoutError> for Failed {
 }
 
 /// Ends connections of Git whose server is silent for too long, so that a server that hangs holds no thread for ever.
-/// To be called before there is a second thread.
-pub fn end_silent_connections() {
-    let [connect, silence] =
-        [CONNECT, SILENCE].map(|time| i32::try_from(time.as_millis()).unwrap_or(i32::MAX));
-    herald_spawn::limit_git_silence(connect, silence);
+/// Whoever uses the library begins with this: the first time it reads the certificates of the system.
+fn end_silent_connections() {
+    static SET: Once = Once::new();
+    let limit = |time: Duration| i32::try_from(time.as_millis()).unwrap_or(i32::MAX);
+    SET.call_once(|| herald_spawn::limit_git_silence(limit(CONNECT), limit(SILENCE)));
 }
 
 fn empty(folder: &Path) -> std::io::Result<()> {

@@ -172,7 +172,12 @@ impl RepoUrl {
 
     /// Whether a folder of this machine is meant that does not exist.
     pub(crate) fn is_missing(&self) -> bool {
-        self.transport == Transport::Local && !Path::new(&self.bare).is_dir()
+        self.folder().is_some_and(|folder| !folder.is_dir())
+    }
+
+    /// The folder of this machine that is meant.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        (self.transport == Transport::Local).then(|| Path::new(&self.bare))
     }
 }
 

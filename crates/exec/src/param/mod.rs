@@ -19,6 +19,8 @@ use crate::process::environment::Environment;
 
 /// The name of the JSON variable when nobody chooses one.
 pub(crate) const DEFAULT_NAME: &str = "HERALD_EXECUTE_PARAM";
+/// The variable with the name of the node, of a job on several nodes.
+pub(crate) const NODE_NAME: &str = "HERALD_NODE";
 /// The largest `output_limit`: captured output is held in memory.
 pub const LARGEST_OUTPUT: u64 = 64 << 20;
 const NO_VARIABLE: &str = "is not a valid variable name: must not be empty or contain = or NUL";

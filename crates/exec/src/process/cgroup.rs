@@ -4,10 +4,12 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Result};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use herald_base::file_lock::FileLock;
+use rustix::fs::Access;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// What the folder of each Herald process begins with.
@@ -111,13 +113,6 @@ impl Cgroups {
         &self.own
     }
 
-    /// Folders of processes that have ended.
-    pub(crate) fn of_dead(&self) -> Vec<DeadGroup> {
-        let all = std::fs::read_dir(&self.base).into_iter().flatten().flatten();
-        let named = all.filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX));
-        named.filter_map(|entry| DeadGroup::of(entry.path())).collect()
-    }
-
     /// A group for the next job.
     pub(crate) fn group(self: &Arc<Self>, limits: &[(&str, String)]) -> Result<JobGroup> {
         self.look_again();
@@ -133,7 +128,12 @@ impl Cgroups {
                 OpenGroup::open(path)?
             }
         };
-        Ok(JobGroup { open: Some(open), limited: !limits.is_empty(), all: self.clone() })
+        Ok(JobGroup {
+            open: Some(open),
+            limited: !limits.is_empty(),
+            killed: AtomicBool::new(false),
+            all: self.clone(),
+        })
     }
 
     /// Gives the groups of jobs controllers, such as `memory`. This process leaves its group for one below, since a
@@ -142,10 +142,6 @@ impl Cgroups {
     /// # Errors
     /// The controllers that cannot be had.
     pub(crate) fn enable(&self, controllers: &[&str]) -> std::result::Result<(), Vec<String>> {
-        let has = |folder: &Path, name: &str| {
-            let there = std::fs::read_to_string(folder.join("cgroup.controllers")).unwrap_or_default();
-            there.split_ascii_whitespace().any(|there| there == name)
-        };
         let available = controllers.iter().any(|name| has(&self.base, name));
         // The root of all groups may hold processes beside controllers.
         if available
@@ -161,10 +157,10 @@ impl Cgroups {
             let _ = std::fs::write(folder.join("cgroup.subtree_control"), there.join(" "));
         }
         let given = std::fs::read_to_string(self.own.join("cgroup.subtree_control")).unwrap_or_default();
-        let has =
+        let has_got =
             |name: &str| given.split_ascii_whitespace().any(|given| given.trim_start_matches('+') == name);
         let missing: Vec<String> =
-            controllers.iter().filter(|name| !has(name)).map(|name| (*name).to_owned()).collect();
+            controllers.iter().filter(|name| !has_got(name)).map(|name| (*name).to_owned()).collect();
         if missing.is_empty() { Ok(()) } else { Err(missing) }
     }
 
@@ -207,6 +203,8 @@ impl Cgroups {
 pub(crate) struct JobGroup {
     open: Option<OpenGroup>,
     limited: bool,
+    /// `cgroup.kill` was written.
+    killed: AtomicBool,
     all: Arc<Cgroups>,
 }
 
@@ -235,6 +233,7 @@ impl JobGroup {
     }
 
     pub(crate) fn kill(&self) {
+        self.killed.store(true, Ordering::Relaxed);
         kill(self.path());
     }
 }
@@ -244,7 +243,9 @@ impl Drop for JobGroup {
         let Some(open) = self.open.take() else { return };
         let used = is_populated(&open.path);
         let mut free = lock(&self.all.free);
-        if !used && !self.limited && free.len() < POOL && !has_folders(&open.path) {
+        // Newer kernels (seen with 6.18) kill whatever is started in a group later whose `cgroup.kill` was written.
+        let reusable = !self.limited && !self.killed.load(Ordering::Relaxed);
+        if !used && reusable && free.len() < POOL && !has_folders(&open.path) {
             free.push(open);
             return;
         }
@@ -253,6 +254,25 @@ impl Drop for JobGroup {
             lock(&self.all.lingering).push(open.path);
         }
     }
+}
+
+/// Which of these controllers the groups of jobs below this group could not get. Nothing is changed.
+pub(crate) fn missing<'n>(base: &Path, controllers: &[&'n str]) -> Vec<&'n str> {
+    let may = |path: &Path, what| rustix::fs::access(path, what).is_ok();
+    let is_delegated = may(base, Access::WRITE_OK | Access::EXEC_OK)
+        && may(&base.join("cgroup.subtree_control"), Access::WRITE_OK);
+    controllers.iter().copied().filter(|name| !is_delegated || !has(base, name)).collect()
+}
+
+/// Whether a group has a controller for those below it.
+fn has(group: &Path, controller: &str) -> bool {
+    let there = std::fs::read_to_string(group.join("cgroup.controllers")).unwrap_or_default();
+    there.split_ascii_whitespace().any(|there| there == controller)
+}
+
+/// Whether this is named like the folder of a Herald process.
+pub(crate) fn is_group_of_herald(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX))
 }
 
 /// Whether a process lives in the group or below it.
@@ -290,7 +310,7 @@ pub(crate) fn kill(group: &Path) {
 pub(crate) struct DeadGroup {
     path: PathBuf,
     /// Held as long as this lives, so that two do not clear it up.
-    _lock: File,
+    _lock: FileLock,
 }
 
 impl DeadGroup {
@@ -298,7 +318,7 @@ impl DeadGroup {
     pub(crate) fn of(path: PathBuf) -> Option<Self> {
         let lock = File::open(&path).ok()?;
         lock.try_lock().ok()?;
-        Some(Self { path, _lock: lock })
+        Some(Self { path, _lock: FileLock::new(lock) })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -407,14 +427,13 @@ mod tests {
         let groups = Cgroups::open(folder.path().to_owned(), "living").unwrap();
         let mode = std::fs::metadata(groups.path()).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o700, "others can lock what they can open");
-        std::fs::create_dir(folder.path().join("herald-dead")).unwrap();
-        std::fs::create_dir(folder.path().join("other")).unwrap();
-        let dead = groups.of_dead();
-        let paths: Vec<&Path> = dead.iter().map(DeadGroup::path).collect();
-        assert_eq!(paths, [folder.path().join("herald-dead")]);
-        assert!(groups.of_dead().is_empty(), "somebody clears it up");
-        drop(dead);
-        assert!(!folder.path().join("herald-dead").exists());
+        assert!(DeadGroup::of(groups.path().to_owned()).is_none());
+        let dead = folder.path().join("herald-dead");
+        std::fs::create_dir(&dead).unwrap();
+        let held = DeadGroup::of(dead.clone());
+        assert!(held.is_some() && DeadGroup::of(dead.clone()).is_none(), "somebody clears it up");
+        drop(held);
+        assert!(!dead.exists());
         let own = groups.path().to_owned();
         drop(groups);
         assert!(DeadGroup::of(own).is_some());

@@ -28,6 +28,16 @@ impl JobLimits {
         wanted.into_iter().filter(|(_, wanted)| *wanted).map(|(name, _)| name).collect()
     }
 
+    /// The most files that a process may have open, where this asks for more than this process can give.
+    pub(crate) fn too_many_files(&self) -> Option<u64> {
+        let most = if rustix::process::geteuid().is_root() {
+            std::fs::read_to_string("/proc/sys/fs/nr_open").ok()?.trim().parse().ok()?
+        } else {
+            getrlimit(Resource::Nofile).maximum?
+        };
+        self.open_files.is_some_and(|files| files > most).then_some(most)
+    }
+
     /// The files of a cgroup, and what is written into them.
     pub(crate) fn files(&self, has_memory: bool) -> Vec<(&'static str, String)> {
         let mut files = Vec::new();
@@ -75,6 +85,15 @@ pub enum LimitError {
          in a container: a writable /sys/fs/cgroup)", .0.join(" and "), controllers(.0)
     )]
     Controllers(Vec<String>),
+    /// Memory is limited in another way.
+    #[error(
+        "without the cgroup controller memory the address space of each process of a job is limited, not the memory of \
+         all of them"
+    )]
+    EachProcess,
+    /// The kernel allows fewer.
+    #[error("jobs may have at most {0} open files, and with more each of them fails")]
+    OpenFiles(u64),
 }
 
 fn controllers(names: &[String]) -> String {

@@ -8,6 +8,7 @@ pub(crate) mod child;
 pub(crate) mod children;
 pub mod environment;
 pub(crate) mod group;
+pub(crate) mod heaps;
 pub(crate) mod launch;
 pub mod limits;
 pub mod ownership;

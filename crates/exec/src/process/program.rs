@@ -226,6 +226,9 @@ impl Program {
             ErrorKind::NotFound if self.path.exists() => {
                 format!("{file} {}", lost_interpreter(&self.path))
             }
+            ErrorKind::NotFound if self.path.starts_with(&self.dir) => {
+                format!("{file} does not exist; a relative `cmd` begins at {}", self.dir.display())
+            }
             ErrorKind::NotFound => format!("{file} does not exist"),
             ErrorKind::PermissionDenied => {
                 format!("{file} cannot be executed: {}", denied(&self.path))

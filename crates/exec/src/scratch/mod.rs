@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use herald_base::private_file::open_private;
 use rustix::fs::OFlags;
 use rustix::process::Pid;
 
@@ -82,7 +83,8 @@ impl Scratch {
     pub(crate) fn open(work_dir: &Path, user: Option<ScratchUser>) -> std::io::Result<Self> {
         let mut scratch = Self::open_in(&work_dir.join("tmp"), user)?;
         if let Some(cgroup) = ownership::folder() {
-            std::fs::write(scratch.path.join(orphans::CGROUP), cgroup.as_os_str().as_encoded_bytes())?;
+            let mut record = open_private(&scratch.path.join(orphans::CGROUP))?;
+            record.write_all(cgroup.as_os_str().as_encoded_bytes())?;
         }
         scratch.memory =
             memory_folder(user).and_then(|folder| Self::open_in(&folder, user).ok()).map(Arc::new);

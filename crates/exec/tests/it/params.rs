@@ -45,6 +45,17 @@ async fn the_environment_starts_clean() {
 }
 
 #[tokio::test]
+async fn a_job_on_a_node_knows_its_name() {
+    let bench = Bench::new();
+    for (node, expected) in [(None, "none\n"), (Some("web-1"), "web-1\n")] {
+        let mut given = params(sh("echo \"${HERALD_NODE-none}\""));
+        given.extend(node.map(|node| ("node".to_owned(), json!(node))));
+        let report = bench.engine.run(&given, &Stop::new()).await.unwrap();
+        assert_eq!(report.result["output"], json!(expected), "{node:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_current_directory_is_run() {
     let bench = Bench::new();
     bench.engine.open().await.unwrap();
@@ -150,7 +161,7 @@ async fn programs_that_cannot_be_started() {
     file("lost", "#!/no/such/shell\n", 0o755);
     for (job_param, part) in [
         (json!({"cmd": "no-such-program"}), "`no-such-program` was not found in PATH"),
-        (json!({"cmd": "./nothing"}), "does not exist"),
+        (json!({"cmd": "./nothing"}), "nothing does not exist; a relative `cmd` begins at "),
         (json!({"cmd": "./plain"}), "not executable (chmod +x)"),
         (json!({"cmd": "./bad"}), "nor a script with a #! line"),
         (json!({"cmd": "./lost"}), "names the interpreter /no/such/shell after #!, which does not exist"),
@@ -217,6 +228,12 @@ async fn result_files() {
         let error = bench.error(sh(format!("echo '{{\"file\": {file}}}'"))).await;
         assert!(error.contains(part), "{error}");
     }
+    // The rest of what it gave is kept beside the error.
+    let script = "echo oh >&2; echo '{\"a\": 1, \"file\": {\"x\": \"nope\"}}'";
+    let error = bench.run(sh(script)).await.unwrap_err();
+    assert!(error.to_string().contains("result file \"x\""), "{error}");
+    let expected = json!({"a": 1, "exit_code": 0, "stderr": "oh\n"});
+    assert_eq!(json!(error.into_result()), expected);
     // A job that failed keeps its own failure.
     let failed = bench.run(sh("echo '{\"file\": {\"one\": \"missing\"}}'; exit 3")).await.unwrap();
     assert_eq!((failed.ending, failed.result.get("file"), failed.files.len()), (Ending::Exited(3), None, 0));

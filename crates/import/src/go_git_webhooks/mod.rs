@@ -1,5 +1,6 @@
 //! The flags of go_git_webhooks: one server takes requests, others run their commands, with a Redis list in between.
 
+use herald_config::secret::escaped;
 use serde_json::{Value, json};
 
 use crate::imported::{Imported, Omission};
@@ -122,7 +123,7 @@ pub fn import(arguments: &[String], wire: ListWire) -> Result<Imported, WrongFla
         writer.entry(2, "level", &json!("debug"));
     }
     writer.section("queue");
-    let url = format!("redis://{}", flags.redis);
+    let url = escaped(&format!("redis://{}", flags.redis));
     writer.entry_with_references(2, "main", &json!({"url": url, "sign": "${env:HERALD_QUEUE_SIGN}"}));
     match flags.server.as_str() {
         "http" => receiver(&flags, wire, &mut writer, &mut omissions)?,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use herald_base::unit;
 use herald_core::problem::{Path, Problem};
-use herald_core::spec::{CheckError, OptionKind, OptionSpec, Options};
+use herald_core::spec::{CheckError, OptionKind, OptionSpec, Options, PathUse};
 use herald_core::trigger::ComponentError;
 use herald_mail::{Encryption, MailLogin, MailServer, check_address, check_authorities, recipients};
 use serde_json::Value;
@@ -53,7 +53,8 @@ pub(super) fn options() -> Vec<OptionSpec> {
             let relative = texts(folders).into_iter().find(|folder| !folder.starts_with('/'));
             let error = |folder| CheckError::new(format!("\"{folder}\" is not an absolute path"));
             relative.map_or(Ok(()), |folder| Err(error(folder)))
-        }),
+        })
+        .machine_check(|folders| PathUse::Root.machine_check(folders)),
     ]
 }
 

@@ -1,8 +1,11 @@
 //! The list of jobs: what it is asked for, and how it is shown.
 
+use std::collections::BTreeSet;
+
 use herald_control::model::{JobSummary, Page, STATUSES};
 use herald_core::activation::Name;
-use herald_store::history::{JobPage, JobQuery, JobStatus, JobSummaryView};
+use herald_core::dispatcher::{Handle, RETRY};
+use herald_store::history::{History, HistoryError, JobPage, JobQuery, JobStatus, JobSummaryView};
 use jiff::Timestamp;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -13,6 +16,12 @@ use crate::time_range::{TimeError, read_time, time_or_ago};
 /// Entries of a page, unless asked otherwise, and at most.
 const PAGE: usize = 50;
 const LARGEST_PAGE: usize = 1000;
+/// The states of jobs that somebody has to look at.
+const BAD: [&str; 4] = ["failed", "timed_out", "lost", "rejected"];
+/// The failed jobs of each state, the routers, and the jobs of each that are looked at besides the newest jobs of all.
+const FAILED: usize = 100;
+const ROUTERS: usize = 20;
+const OF_ROUTER: usize = 20;
 
 /// Which jobs are listed, as people and programs ask for it.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -94,6 +103,38 @@ pub fn page(page: JobPage) -> Page<JobSummary> {
     Page { items, next_cursor: page.next_cursor.as_ref().map(name) }
 }
 
+/// The last jobs of the routers of which one has failed since then and none is among `newest`, the newest jobs of all:
+/// what failed must not be out of sight because another router starts many jobs. What it costs is bounded.
+///
+/// # Errors
+/// [`HistoryError`].
+pub async fn out_of_sight(
+    history: &dyn History,
+    newest: &Page<JobSummary>,
+    since: Timestamp,
+) -> Result<Vec<JobSummary>, HistoryError> {
+    let mut found = Vec::new();
+    if newest.next_cursor.is_none() {
+        return Ok(found);
+    }
+    let asked = |limit| JobQuery { since: Some(since), limit, ..JobQuery::default() };
+    let mut failed: BTreeSet<Name> = BTreeSet::new();
+    // One after the other: the newest of several states together are found by sorting all of them.
+    for status in BAD.into_iter().filter_map(JobStatus::parse) {
+        let query = JobQuery { status: vec![status], ..asked(FAILED) };
+        failed.extend(history.jobs(query).await?.jobs.into_iter().map(|job| job.router));
+    }
+    let is_seen = |router: &str| {
+        let ended = newest.items.iter().filter(|job| job.ended_at.is_some() || job.status == "rejected");
+        ended.map(|job| &*job.router).any(|seen| seen == router)
+    };
+    for router in failed.iter().filter(|router| !is_seen(router)).take(ROUTERS) {
+        let query = JobQuery { router: Some(router.to_string()), ..asked(OF_ROUTER) };
+        found.extend(history.jobs(query).await?.jobs.into_iter().map(summary));
+    }
+    Ok(found)
+}
+
 /// A job in a list.
 #[must_use]
 pub fn summary(view: JobSummaryView) -> JobSummary {
@@ -109,9 +150,28 @@ pub fn summary(view: JobSummaryView) -> JobSummary {
         attempt: state.attempt,
         chain_depth: view.chain_depth,
         queued_at: view.queued_at.to_string(),
+        first_started_at: time(view.first_started_at),
         started_at: time(state.started_at),
         ended_at: time(state.ended_at),
+        retry_at: time(state.retry_at),
+        waits_for: None,
         error: state.error,
+    }
+}
+
+/// Says of those that are queued what they wait for.
+pub async fn say_what_waits(dispatcher: &Handle, jobs: impl IntoIterator<Item = &mut JobSummary>) {
+    let queued = jobs.into_iter().filter(|job| job.status == JobStatus::Queued.as_str());
+    let queued: Vec<&mut JobSummary> = queued.collect();
+    if queued.is_empty() {
+        return;
+    }
+    let ids = queued.iter().map(|job| Name::from(&*job.id)).collect();
+    for (job, what) in queued.into_iter().zip(dispatcher.waits_for(ids).await) {
+        job.waits_for = match (what, &job.retry_at) {
+            (Some(what), Some(at)) if what == RETRY => Some(format!("{what}, at {at}")),
+            (what, _) => what,
+        };
     }
 }
 

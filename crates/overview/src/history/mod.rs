@@ -4,6 +4,7 @@
 pub mod event_list;
 pub mod job_list;
 pub mod log_format;
+pub mod log_lines;
 pub mod offline;
 pub mod resources;
 pub mod typed_id;

@@ -58,7 +58,7 @@ impl StoppedDaemon for OfflineReader<'_> {
     ) -> Result<bool, CommandOutput> {
         let Some(history) = open(state_dir)? else { return Ok(false) };
         let job = job(&history, question.id)?;
-        let attempt = question.attempt.unwrap_or(job.summary.state.attempt);
+        let attempt = question.attempt.unwrap_or(job.summary.state.attempt_with_output());
         if let Some(sentence) = no_such_attempt(&job, attempt) {
             return Err(not_found(&sentence));
         }

@@ -1,13 +1,16 @@
 //! What the history gives, as the API shows it.
 
 use herald_control::model::{
-    AttemptResource, DecisionResource, EventResource, EventSummary, JobResource, Page, RecordedActor,
+    AttemptResource, Change, DecisionResource, DrainResource, EventResource, EventSummary, JobResource, Page,
+    PauseResource, RecordedActor,
 };
 use herald_core::activation::Name;
 use herald_core::actor::Actor;
 use herald_core::dispatcher::{Explained, ExplainedDecision};
 use herald_core::journal::SelectorResult;
+use herald_store::changes::RecordedChange;
 use herald_store::history::{AttemptView, EventPage, EventSummaryView, EventView, JobView};
+use herald_store::pauses::Pause;
 use jiff::Timestamp;
 
 use super::job_list::summary;
@@ -41,14 +44,12 @@ pub fn events(page: EventPage) -> Page<EventSummary> {
 #[must_use]
 pub fn job(view: JobView) -> JobResource {
     JobResource {
-        retry_at: time(view.summary.state.retry_at),
         summary: summary(view.summary),
         selector: text(&view.selector),
         trigger_param: view.trigger_param,
         select_param: view.select_param,
         job_param: view.job_param,
         result: view.result,
-        waits_for: None,
         attempts: view.attempts.into_iter().map(attempt).collect(),
         by: view.by.map(actor),
         cancelled_by: view.cancelled_by.map(actor),
@@ -110,5 +111,43 @@ fn decision(explained: ExplainedDecision) -> DecisionResource {
         why: decided.why.into_owned(),
         job_id: decided.job_id.as_ref().map(text),
         asked_again,
+    }
+}
+
+/// What was recorded just now.
+#[must_use]
+pub fn change(change: RecordedChange) -> Change {
+    match change {
+        RecordedChange::Event { id, trigger, at } => {
+            Change::Event { id: text(&id), trigger: text(&trigger), at: at.to_string() }
+        }
+        RecordedChange::Job { id, event_id, router, task, status, attempt, at } => Change::Job {
+            id: text(&id),
+            event_id: text(&event_id),
+            router: text(&router),
+            task: text(&task),
+            status: status.as_str().to_owned(),
+            attempt,
+            at: at.to_string(),
+        },
+        RecordedChange::State { at } => Change::State { at: at.to_string() },
+        RecordedChange::Missed { count } => Change::Missed { count },
+    }
+}
+
+/// The drain of a node.
+#[must_use]
+pub fn drain(drain: Pause) -> DrainResource {
+    DrainResource { node: drain.name, since: drain.since.to_string(), by: actor(drain.by) }
+}
+
+/// A pause of a router.
+#[must_use]
+pub fn pause(pause: Pause) -> PauseResource {
+    PauseResource {
+        router: pause.name,
+        since: pause.since.to_string(),
+        until: time(pause.until),
+        by: actor(pause.by),
     }
 }

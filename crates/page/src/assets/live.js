@@ -7,10 +7,12 @@ const GAP = 500, POLL = 5000, AGAIN = 2000, SLOW = 30000, PATIENCE = 30000, GREE
 const INTERRUPTED = "Live updates are interrupted; this screen is refreshed every 5 seconds.";
 const banner = document.getElementById("stream");
 
-export function follow(base, dress) {
+export function follow(base, dress, local) {
   let timer = 0, last = 0, wanted = false, poll = 0, slow = 0;
   // The way to the worker, null where there is none; what closes a stream of this tab; what the stream said last.
   let shared, close = null, heard = "", unheard = 0;
+  // When what is seen was made.
+  let made = Date.now();
 
   const say = (text) => { banner.textContent = text; banner.hidden = text === ""; };
   const leave = () => { stop(); location.href = `${base}/login?to=${encodeURIComponent(here())}`; };
@@ -28,6 +30,7 @@ export function follow(base, dress) {
     if (!answer.ok && document.querySelector("[data-problem]")) { if (answer.status >= 500) again(POLL); return; }
     if (!answer.ok) { failed(`This screen cannot be refreshed: the daemon answers ${answer.status}.`); return; }
     exchange(parse(text));
+    made = last;
     say(poll ? INTERRUPTED : "");
     if (wanted) soon();
     // What a running job writes is not announced, nor what becomes too old for a line.
@@ -35,7 +38,7 @@ export function follow(base, dress) {
   }
 
   function failed(why) {
-    say(`${why} What you see is old; trying again.`);
+    say(`${why} What you see is old: it is of ${local(new Date(made))}. Trying again every 5 seconds.`);
     again(POLL);
   }
 
@@ -69,7 +72,9 @@ export function follow(base, dress) {
       const isSame = (one) => one.getAttribute("href") === focus.getAttribute("href") &&
         (one.textContent === focus.textContent || (focus.ariaLabel && one.ariaLabel === focus.ariaLabel));
       const same = isIn && [...now.querySelectorAll(focus.localName)].find(isSame);
+      const moved = [...old.querySelectorAll(".scroll")].map((box) => box.scrollLeft);
       old.replaceWith(now);
+      for (const [n, box] of now.querySelectorAll(".scroll").entries()) box.scrollLeft = moved[n] ?? 0;
       if (isIn) (same || document.getElementById("main")).focus({ preventScroll: true });
       if (isFollowed) document.documentElement.scrollTop = document.documentElement.scrollHeight;
       if (old.id === "log") countLines();

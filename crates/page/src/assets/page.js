@@ -1,10 +1,11 @@
 // Small helps that the page also does without: times in the reader's zone, keys, one submit per form.
 import { follow } from "./live.js";
 
-const base = document.body.dataset.base;
+// By how much the clock of the reader is ahead of the daemon's, which times are compared with.
+const base = document.body.dataset.base, ahead = Date.now() - document.body.dataset.now, AGES = 10000;
 
 const two = (number) => String(number).padStart(2, "0");
-function local(date) {
+export function local(date) {
   const offset = -date.getTimezoneOffset();
   const sign = offset < 0 ? "-" : "+";
   const hours = two(Math.floor(Math.abs(offset) / 60)), minutes = two(Math.abs(offset) % 60);
@@ -18,6 +19,27 @@ export function dress(root) {
     if (!Number.isNaN(date.getTime())) time.textContent = local(date);
   }
 }
+
+// How long ago a time was or how soon it is, as the daemon writes it: a screen may be open for long without any news.
+function distance(seconds) {
+  const units = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+  if (seconds > -1 && seconds < 1) return "just now";
+  if (seconds > 0) {
+    const [unit, length] = units.find(([, length]) => seconds >= length);
+    return `${Math.floor(seconds / length)}${unit[0]} ago`;
+  }
+  const counts = units.map(([unit, length], n) => [unit, Math.floor(n ? -seconds % units[n - 1][1] / length : -seconds / length)]);
+  const some = counts.filter(([, count]) => count > 0).slice(0, 2);
+  return `in ${some.map(([unit, count]) => `${count} ${unit}${count === 1 ? "" : "s"}`).join(" ")}`;
+}
+
+setInterval(() => {
+  if (document.hidden) return;
+  for (const ago of document.querySelectorAll("time + .ago")) {
+    const text = ago.firstChild, at = new Date(ago.previousElementSibling.dateTime);
+    if (text?.data?.startsWith("(") && !ago.contains(getSelection().anchorNode)) text.data = `(${distance((Date.now() - ahead - at) / 1000)})`;
+  }
+}, AGES);
 
 // Says so of a form that the daemon would refuse for its size, and keeps what is written in it.
 function isTooLarge(form) {
@@ -46,7 +68,7 @@ window.addEventListener("pageshow", (event) => {
   if (event.persisted) for (const one of document.querySelectorAll("input[name=idempotency_key]")) one.value = key;
 });
 
-const places = { n: "/", j: "/jobs", e: "/events", d: "/calendar", r: "/routers", g: "/graph", a: "/apps", o: "/nodes", c: "/config", b: "/boards", t: "/try" };
+const places = { n: "/", j: "/jobs", e: "/events", d: "/calendar", r: "/routers", g: "/graph", a: "/apps", o: "/nodes", c: "/config", b: "/boards", t: "/try", q: "/queues", p: "/published" };
 let isGo = false;
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea")) return;
@@ -69,6 +91,16 @@ for (const item of document.querySelectorAll("[data-zone]")) {
 
 dress(document);
 // The navigation of a narrow screen is one row, of which the end may be out of sight.
-const current = document.querySelector("header nav [aria-current]");
-if (current) current.closest("nav").scrollLeft = current.offsetLeft - 60;
-if ("live" in document.body.dataset) follow(base, dress);
+const current = document.querySelector("header nav > ul [aria-current]");
+if (current) current.closest("ul").scrollLeft = current.offsetLeft - 60;
+// A menu closes when something else is done.
+const more = document.querySelector("header .more");
+const isElsewhere = (target) => target && !more.contains(target);
+more?.addEventListener("focusout", (event) => { if (isElsewhere(event.relatedTarget)) more.open = false; });
+if (more) document.addEventListener("click", (event) => { if (isElsewhere(event.target)) more.open = false; });
+more?.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !more.open) return;
+  more.open = false;
+  more.querySelector("summary").focus();
+});
+if ("live" in document.body.dataset) follow(base, dress, local);

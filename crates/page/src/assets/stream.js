@@ -1,7 +1,7 @@
 // One stream for all tabs: this file is the SharedWorker that holds it, and a part of the page for browsers without
 // such workers. A tab gets words ("open", "change", "down", "login") and asks for what it shows by itself.
 const RETRY = 5000, PATIENT = 10000;
-const CHANGES = ["event", "job", "missed"];
+const CHANGES = ["event", "job", "state", "missed"];
 
 // Opens the stream; what it returns closes it. `tell` gets a word for everything that happens.
 export function openStream(base, tell) {

@@ -17,14 +17,14 @@ pub fn screen(frame: &Frame<'_>, apps: &[AppResource]) -> String {
         &html! {
             section #apps data-part {
                 @if apps.is_empty() { p.empty { "No application is configured. The section “app” names what is deployed, and where." } }
-                @else { div.scroll tabindex="0" role="region" aria-label="Applications" { table {
+                @else { div.scroll tabindex="0" role="region" aria-label="Applications" { table.cards {
                     thead { tr { th { "Application" } th { "Live" } th { "Since" } th { "Nodes" } th { "State" } } }
                     tbody { @for app in apps { tr {
-                        td.name { a href=(frame.site.at("/apps", &[&app.name])) { bdi { (app.name) } } }
-                        td.id { (app.revision.as_deref().map_or("nothing yet", revision)) }
-                        td { (elements::time_or_none(frame, app.since.as_deref())) }
-                        td { @for (name, node) in &app.nodes { div { bdi { (name) } " " (elements::status(&node.state)) } } }
-                        td { @if let Some(hold) = &app.hold { (elements::status("held")) " " bdi { (hold.reason) } }
+                        td.name.lead { a href=(frame.site.at("/apps", &[&app.name])) { bdi { (app.name) } } }
+                        td data-n="Live" { @match &app.revision { Some(live) => { span.id { (revision(live)) } }, None => { span.soft { "nothing yet" } } } }
+                        td data-n="Since" { (elements::time_or_none(frame, app.since.as_deref())) }
+                        td data-n="Nodes" { @for (name, node) in &app.nodes { div { bdi { (name) } " " (elements::status(&node.state)) } } }
+                        td.mark { @if let Some(hold) = &app.hold { (elements::status("held")) div.soft { "since " (elements::time(frame, &hold.since)) " by " bdi { (hold.by) } ": “" bdi { (hold.reason) } "”" } }
                             @else if app.running.is_some() { (elements::status("running")) }
                             @else if app.freeze.is_some() { "frozen" }
                             @else if let Some(last) = &app.last { (elements::status(last)) } }

@@ -24,18 +24,18 @@ pub fn screen(frame: &Frame<'_>, page: &Page<AuditResource>) -> String {
                 button type="submit" { "Filter" }
             }
             section #list data-part {
-                @if page.items.is_empty() { p.empty { "Nobody did anything yet." } }
-                @else { div.scroll tabindex="0" role="region" aria-label="Audit" { table {
+                @if page.items.is_empty() { (elements::empty_list(frame, "/audit", "No act matches.", "Nobody did anything yet. What people and tokens do is listed here, and what was refused.")) }
+                @else { div.scroll tabindex="0" role="region" aria-label="Audit" { table.cards {
                     thead { tr { th { "When" } th { "Who" } th { "Act" } th { "Target" } th { "Outcome" } th { "Why" } th { "Via" } th { "From" } } }
                     tbody { @for one in &page.items { tr {
                         td { (elements::time(frame, &one.at)) }
-                        td.name { bdi { (one.user.as_deref().unwrap_or("–")) } }
+                        td.who.lead { bdi { (one.user.as_deref().unwrap_or("–")) } }
                         td { (one.act) }
                         td.name { bdi { (one.target) } }
-                        td { (elements::status(&one.outcome)) }
+                        td.mark { (elements::status(&one.outcome)) }
                         td.text { bdi { (one.error.as_deref().or(one.reason.as_deref()).unwrap_or_default()) } }
-                        td { (one.via) }
-                        td { (one.address.as_deref().unwrap_or("–")) }
+                        td data-n="Via" { (one.via) }
+                        td data-n="From" class=[one.address.is_none().then_some("wide-only")] { (one.address.as_deref().unwrap_or("–")) }
                     } } }
                 } } }
                 (elements::next_page(frame, "before", page.next_cursor.as_deref()))

@@ -19,9 +19,10 @@ pub fn screen(frame: &Frame<'_>, info: &DaemonInfo, config: &ConfigResource) -> 
         &html! {
             dl.card {
                 dt { "File" } dd { (info.config) }
-                dt { "State" } dd { (info.state_dir.as_deref().unwrap_or("in memory")) }
+                dt { "State directory" } dd { (info.state_dir.as_deref().unwrap_or("in memory")) }
                 dt { "heraldd" } dd { (info.version) ", process " (info.pid) ", started " (elements::time(frame, &info.started_at)) }
             }
+            section #failed data-part { @if let Some(failed) = elements::failed_reload(frame, info) { p.wrong { (failed) } } }
             (file_now(config))
             (elements::acts(frame, frame.has(herald_access::Role::Admin), &[reload]))
             @if frame.has(ACTS) { p { a href=(frame.site.to("/audit?act=reload")) { "Who reloaded it" } } }

@@ -42,16 +42,19 @@ pub fn screen(frame: &Frame<'_>, event: &EventResource) -> String {
 
 fn decisions(frame: &Frame<'_>, decisions: &[DecisionResource]) -> Markup {
     html! {
-        div.scroll tabindex="0" role="region" aria-label="Answers of the selectors" { table {
+        div.scroll tabindex="0" role="region" aria-label="Answers of the selectors" { table.cards {
             thead { tr { th { "Router" } th { "Task" } th { "Selector" } th { "Matched" } th { "Why" } th { "Job" } } }
             tbody { @for one in decisions { tr {
-                td.name { bdi { (one.router) } }
+                td.name.lead { bdi { (one.router) } }
                 td.name { bdi { (one.task) } }
-                td.name { bdi { (one.selector) } }
-                td { (elements::status(&one.answer)) }
-                td.text { bdi { (one.why) } @if one.asked_again { " " span.soft { "asked again" } } }
-                td { @match &one.job_id { Some(id) => { (elements::job_link(frame, id)) }, None => { span.soft { "no job" } } } }
+                td.name data-n="Selector" { bdi { (one.selector) } }
+                td.mark { (elements::status(&one.answer)) }
+                td.text { bdi { (one.why) } @if one.asked_again { span.soft { "\u{a0}*" } } }
+                td data-n=[one.job_id.as_ref().map(|_| "Job")] { @match &one.job_id { Some(id) => { (elements::job_link(frame, id)) }, None => { span.soft { "no job" } } } }
             } } }
         } }
+        @if decisions.iter().any(|one| one.asked_again) {
+            p.soft { "* This selector was asked again now, with the configuration of now." }
+        }
     }
 }

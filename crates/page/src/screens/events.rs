@@ -25,13 +25,13 @@ pub fn screen(frame: &Frame<'_>, page: &Page<EventSummary>) -> String {
             section #list data-part {
                 @if page.items.is_empty() { (elements::empty_list(frame, "/events", "No event matches.", "No event yet. A trigger creates one when it fires.")) }
                 @else {
-                    div.scroll tabindex="0" role="region" aria-label="Events" { table {
+                    div.scroll tabindex="0" role="region" aria-label="Events" { table.cards {
                         thead { tr { th { "Event" } th { "Trigger" } th { "Accepted" } th { "Routers that it matched" } } }
                         tbody { @for event in &page.items { tr {
-                            td { (elements::event_link(frame, &event.id)) }
-                            td.name { bdi { (event.trigger) } }
+                            td.mark { (elements::event_link(frame, &event.id)) }
+                            td.name.lead { bdi { (event.trigger) } }
                             td { (elements::time(frame, &event.accepted_at)) }
-                            td.text { (routers(event)) }
+                            td.text data-n="Matched" { (routers(event)) }
                         } } }
                     } }
                 }

@@ -42,11 +42,11 @@ fn sentence(frame: &Frame<'_>, job: &JobResource) -> Markup {
         (elements::status(&summary.status))
         @if summary.attempt > 1 { " at attempt " (summary.attempt) }
         @if let Some(error) = &summary.error { ": " bdi { (error) } }
-        @if summary.started_at.is_some() {
-            " · " (elements::duration(frame, summary.started_at.as_deref(), summary.ended_at.as_deref()))
+        @if let Some(began) = summary.began_at() {
+            " · " (elements::duration(frame, Some(began), summary.ended_at.as_deref()))
         }
-        @if let Some(what) = &job.waits_for { " · waits for " (what) }
-        @if let Some(retry) = &job.retry_at { " · next attempt " (elements::time(frame, retry)) }
+        @if let Some(what) = summary.waits_for(|at| elements::local(frame, at)) { " · waits for " bdi { (what) } }
+        @if let Some(retry) = summary.later_attempt() { " · next attempt " (elements::time(frame, retry)) }
         @if let Some(by) = &job.cancelled_by { " · cancelled by " (elements::actor(by)) }
     }
 }
@@ -74,7 +74,7 @@ fn facts(frame: &Frame<'_>, job: &JobResource) -> Markup {
             dt { "Job" } dd.id { (summary.id) }
             dt { "Task, executor" } dd { bdi { (summary.task) } ", " bdi { (summary.executor) } }
             dt { "Created" } dd { (elements::time(frame, &summary.queued_at)) }
-            @if let Some(started) = &summary.started_at { dt { "Started" } dd { (elements::time(frame, started)) } }
+            @if let Some(started) = summary.began_at() { dt { "Started" } dd { (elements::time(frame, started)) } }
             @if let Some(link) = frame.site.links.get(&summary.router) {
                 dt { "Configuration" } dd { a href=(link) rel="noreferrer" { (link) } }
             }
@@ -82,7 +82,7 @@ fn facts(frame: &Frame<'_>, job: &JobResource) -> Markup {
         // What there is to say of a single one is above.
         @if job.attempts.len() > 1 {
             h2 { "Attempts" }
-            div.scroll tabindex="0" role="region" aria-label="Attempts" { table {
+            div.scroll tabindex="0" role="region" aria-label="Attempts" { table.cards {
                 thead { tr { th { "Attempt" } th { "Status" } th { "Started" } th { "Duration" } th { "Error" } } }
                 tbody { @for attempt in &job.attempts { (attempt_row(frame, job, attempt)) } }
             } }
@@ -94,8 +94,8 @@ fn attempt_row(frame: &Frame<'_>, job: &JobResource, attempt: &AttemptResource) 
     let log = format!("{}?attempt={}", frame.site.at("/jobs", &[&job.summary.id]), attempt.attempt);
     html! {
         tr {
-            td { a href=(log) { (attempt.attempt) } }
-            td { (elements::status(&attempt.status)) }
+            td.lead data-n="Attempt" { a href=(log) { (attempt.attempt) } }
+            td.mark { (elements::status(&attempt.status)) }
             td { (elements::time(frame, &attempt.started_at)) }
             td { (elements::duration(frame, Some(&attempt.started_at), attempt.ended_at.as_deref())) }
             td.text { bdi { (attempt.error.as_deref().unwrap_or_default()) } }

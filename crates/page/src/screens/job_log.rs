@@ -3,13 +3,15 @@
 use herald_control::model::{JobResource, LogPageLine};
 use maud::{Markup, html};
 
-use super::now::encode;
-use crate::elements::counted;
+use crate::elements::{counted, encode};
 use crate::frame::Frame;
 use crate::log_text::LogText;
 
 /// Lines that a browser lays out together, when they are seen.
 const CHUNK: usize = 500;
+
+/// Lines with a larger number need more room for it.
+const WIDE: u64 = 9_999;
 
 /// A log, or a window of it.
 pub struct JobLog {
@@ -45,12 +47,12 @@ pub fn part(frame: &Frame<'_>, job: &JobResource, log: &JobLog) -> Markup {
         // A log that is still written is asked for again and again.
         section #log data-part data-again[is_followed(frame, job)] {
             h2 { "Log" @if job.attempts.len() > 1 { " of attempt " (log.attempt) } }
-            (search(frame, job, log))
-            (windows(frame, job, log))
+            // Of nothing at all there is nothing to search.
+            @if !log.lines.is_empty() || log.shown != ShownLines::Whole { (search(frame, job, log)) (windows(frame, job, log)) }
             @if log.is_incomplete { p.wrong { "Output is missing here; the option history.log_limit says how much is kept." } }
-            @if log.lines.is_empty() { p.empty { (empty(log)) } }
+            @if log.lines.is_empty() { p.empty { (empty(job, log)) } }
             @else {
-                div.log tabindex="0" role="region" aria-label="Log" {
+                div.log.many[log.lines.last().is_some_and(|line| line.line > WIDE)] tabindex="0" role="region" aria-label="Log" {
                     @for chunk in log.lines.chunks(CHUNK) { div.chunk.part[chunk.len() < CHUNK] { @for one in chunk { (line(one)) } } }
                 }
             }
@@ -75,10 +77,12 @@ pub fn more_lines(frame: &Frame<'_>, job: &JobResource) -> Markup {
     }
 }
 
-fn empty(log: &JobLog) -> String {
+fn empty(job: &JobResource, log: &JobLog) -> String {
     match &log.shown {
         ShownLines::Unreadable(why) => format!("The log cannot be read: {why}"),
         ShownLines::Found(text, _) => format!("No line holds “{text}”."),
+        _ if job.summary.began_at().is_none() => "The job has not started.".to_owned(),
+        _ if job.summary.ended_at.is_none() => "Nothing was written yet.".to_owned(),
         _ => "Nothing was written.".to_owned(),
     }
 }

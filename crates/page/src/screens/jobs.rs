@@ -3,7 +3,7 @@
 use herald_control::model::{JobSummary, Page, STATUSES};
 use maud::{Markup, html};
 
-use crate::elements::{self, word};
+use crate::elements::{self, sign, word};
 use crate::frame::Frame;
 
 /// The filters that are texts: key, name, an example.
@@ -15,15 +15,19 @@ const TEXTS: [(&str, &str, &str); 5] = [
     ("until", "Until", "90m, 2d"),
 ];
 
-/// The document.
+/// The document; of a damaged history, jobs may be missing.
 #[must_use]
-pub fn screen(frame: &Frame<'_>, page: &Page<JobSummary>) -> String {
+pub fn screen(frame: &Frame<'_>, page: &Page<JobSummary>, is_damaged: bool) -> String {
     frame.screen(
         "Jobs",
         &html! {
             (filter(frame))
             section #list data-part {
-                @if page.items.is_empty() { (elements::empty_list(frame, "/jobs", "No job matches.", "No job yet. A router starts one when its trigger fires.")) }
+                @if is_damaged {
+                    p.wrong { (sign("bad")) "The history is damaged: jobs may be missing here. " code { "heraldd state check" } " names what is damaged, and " a href=(frame.site.to("/")) { "Now" } " as well." }
+                }
+                @if page.items.is_empty() && is_damaged { p.empty { "No job can be read." } }
+                @else if page.items.is_empty() { (elements::empty_list(frame, "/jobs", "No job matches.", "No job yet. A router starts one when its trigger fires.")) }
                 @else { (elements::jobs_table(frame, &page.items)) }
                 (elements::next_page(frame, "cursor", page.next_cursor.as_deref()))
             }

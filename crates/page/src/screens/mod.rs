@@ -1,6 +1,5 @@
 //! The screens: a function for each, from what the control API returns to a whole document.
 
-pub mod about;
 pub mod account;
 pub mod app;
 pub mod apps;
@@ -18,8 +17,12 @@ pub mod job_log;
 pub mod jobs;
 pub mod login;
 pub mod node;
+pub mod nodes;
 pub mod now;
 pub mod problem;
+pub mod published;
+pub mod queues;
+pub mod routers;
 pub mod try_form;
 
 #[cfg(test)]

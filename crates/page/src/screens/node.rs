@@ -86,17 +86,16 @@ fn nothing(details: &NodeDetails) -> &'static str {
 fn jobs(frame: &Frame<'_>, label: &str, jobs: &[NodeJob]) -> Markup {
     let with_here = jobs.iter().any(|one| one.here.is_some());
     html! {
-        div.scroll tabindex="0" role="region" aria-label=(label) { table {
-            thead { tr { th { "Job" } th { "Status" } @if with_here { th { "Here" } } th { "Router" } th { "Executor" } th { "Created" } th { "Duration" } th { "Error" } } }
+        div.scroll tabindex="0" role="region" aria-label=(label) { table.cards {
+            thead { tr { th { "Job" } th { "Status" } @if with_here { th { "Here" } } th { "Router" } th { "Created" } th { "Duration" } th { "Error" } } }
             tbody { @for NodeJob { job, here } in jobs { tr {
                 td { (elements::job_link(frame, &job.id)) }
-                td { (elements::status(&job.status)) @if job.attempt > 1 { " ×" (job.attempt) } }
-                @if with_here { td { @match here { Some(here) => { (elements::status(here)) }, None => { "–" } } } }
-                td.name { bdi { (job.router) } }
-                td.name { bdi { (job.executor) } }
+                td.mark { (elements::status(&job.status)) @if job.attempt > 1 { " ×" (job.attempt) } }
+                @if with_here { td data-n="Here" { @match here { Some(here) => { (elements::status(here)) }, None => { "–" } } } }
+                td.name.lead { bdi { (job.router) } @if job.executor != job.router { div.soft { "executor " bdi { (job.executor) } } } }
                 td { (elements::time(frame, &job.queued_at)) }
-                td { (elements::duration(frame, job.started_at.as_deref(), job.ended_at.as_deref())) }
-                td.text { bdi { (elements::cut(job.error.as_deref().unwrap_or_default(), 200)) } }
+                td { (elements::duration(frame, job.began_at(), job.ended_at.as_deref())) }
+                td.text { bdi { (elements::cut(&job.remark(|at| elements::local(frame, at)), 200)) } }
             } } }
         } }
     }
@@ -108,13 +107,13 @@ fn applications(frame: &Frame<'_>, node: &NodeResource, apps: &[AppResource]) ->
         @if own().next().is_some() {
             section #apps data-part {
                 h2 { "Applications" }
-                div.scroll tabindex="0" role="region" aria-label="Applications" { table {
+                div.scroll tabindex="0" role="region" aria-label="Applications" { table.cards {
                     thead { tr { th { "Application" } th { "State" } th { "Live" } th { "Path" } th { "Remarks" } } }
                     tbody { @for (app, there) in own() { tr {
-                        td.name { a href=(frame.site.at("/apps", &[&app.name])) { bdi { (app.name) } } }
-                        td { (elements::status(&there.state)) }
-                        td.id { (there.revision.as_deref().map_or("–", revision)) }
-                        td.name { (there.path) }
+                        td.name.lead { a href=(frame.site.at("/apps", &[&app.name])) { bdi { (app.name) } } }
+                        td.mark { (elements::status(&there.state)) }
+                        td.id data-n="Live" { (there.revision.as_deref().map_or("–", revision)) }
+                        td.name data-n="Path" { (there.path) }
                         td.text { bdi { (there.error.as_deref().unwrap_or_default()) } }
                     } } }
                 } }

@@ -1,9 +1,10 @@
 //! What is shown in place of a screen when a request fails.
 
 use herald_control::model::ProblemDetails;
-use maud::html;
+use maud::{Markup, html};
 
-use crate::frame::Frame;
+use crate::elements::sign;
+use crate::frame::{Frame, screen_of};
 
 /// The document.
 #[must_use]
@@ -14,12 +15,28 @@ pub fn screen(frame: &Frame<'_>, problem: &ProblemDetails) -> String {
         &problem.title,
         &html! {
             div.wrong role="alert" data-problem {
-                pre { (problem.detail) }
+                (detail(&problem.detail))
                 @if !candidates.is_empty() {
                     ul { @for id in candidates { li { a.id href=(frame.site.at(kind, &[id])) { (id) } } } }
                 }
             }
-            p { a href=(frame.site.to("/")) { "To the first page" } }
+            p {
+                (back(frame, problem.status))
+                a href=(frame.site.to("/")) { "To the first page" }
+            }
         },
     )
+}
+
+/// To the list that the screen belongs to; not where that is what was refused.
+fn back(frame: &Frame<'_>, status: u16) -> Markup {
+    let list = screen_of(frame.path()).filter(|(path, _)| *path != frame.address || status >= 500);
+    html! { @if let Some((path, name)) = list {
+        a href=(frame.site.to(path)) { @if path == frame.address { "Try again" } @else { "To " (name) } } " · "
+    } }
+}
+
+/// What has several lines keeps them, since there may be an excerpt of a file in it.
+fn detail(text: &str) -> Markup {
+    html! { @if text.contains('\n') { pre { (text) } } @else { (sign("bad")) bdi { (text) } } }
 }

@@ -1,6 +1,9 @@
 //! Screens that are empty, full, and made of hostile texts; for each role.
 
+mod attention;
 mod configs;
+mod deployments;
+mod lists;
 mod pauses;
 mod sessions;
 mod tiles;
@@ -17,7 +20,7 @@ use super::now::NowData;
 use super::try_form::{TryData, TryForm};
 use super::*;
 use crate::elements::PartUnavailable;
-use crate::frame::Frame;
+use crate::frame::{Frame, OptionalScreens};
 use crate::site::{PublicBase, Site};
 
 /// What nothing on a page may become.
@@ -50,6 +53,7 @@ pub(super) fn with_frame_at<T>(
         now,
         zone: TimeZone::UTC,
         is_fragment: false,
+        screens: OptionalScreens { queues: true, published: true },
         form_key: "one-time",
     })
 }
@@ -71,8 +75,11 @@ fn summary(status: &str) -> JobSummary {
         attempt: 2,
         chain_depth: 1,
         queued_at: "2026-11-29T11:00:00Z".to_owned(),
+        first_started_at: None,
         started_at: Some("2026-11-29T11:00:01Z".to_owned()),
         ended_at: (status != "running").then(|| "2026-11-29T11:00:03.5Z".to_owned()),
+        retry_at: None,
+        waits_for: None,
         error: Some(HOSTILE.repeat(200)),
     }
 }
@@ -86,8 +93,6 @@ fn job(status: &str) -> JobResource {
         select_param: values.clone(),
         job_param: values.clone(),
         result: Some(values),
-        retry_at: None,
-        waits_for: None,
         attempts: Vec::new(),
         by: Some(RecordedActor {
             user: Some(HOSTILE.to_owned()),
@@ -186,9 +191,15 @@ fn rehearsal() -> Rehearsal {
     Rehearsal { trigger: text(), trigger_param: json!({"a": HOSTILE}).as_object().unwrap().clone(), tasks }
 }
 
+fn routers_data(routers: Vec<RouterResource>) -> routers::RoutersData {
+    let runs = std::collections::BTreeMap::new();
+    routers::RoutersData { routers, triggers: Vec::new(), runs, is_partial: false }
+}
+
 fn now_data(jobs: Vec<JobSummary>) -> NowData {
     NowData {
         info: DaemonInfo {
+            failed_reload: None,
             version: "1".to_owned(),
             pid: 1,
             started_at: "2026-11-29T11:00:00Z".to_owned(),
@@ -201,10 +212,13 @@ fn now_data(jobs: Vec<JobSummary>) -> NowData {
         health: Ok(Health::ok()),
         running: jobs.iter().filter(|job| job.status == "running").cloned().collect(),
         recent: jobs,
+        out_of_sight: Vec::new(),
         has_more: false,
         nodes: Vec::new(),
         triggers: Vec::new(),
         apps: Vec::new(),
+        queues: Vec::new(),
+        published: Vec::new(),
     }
 }
 
@@ -233,7 +247,7 @@ fn hostile_texts_stay_texts_on_every_screen() {
     };
     for html in [
         with_frame("/", Some(&admin), |frame| now::screen(frame, &now_data(jobs.clone()))),
-        with_frame(asked, Some(&admin), |frame| jobs::screen(frame, &page(jobs.clone()))),
+        with_frame(asked, Some(&admin), |frame| jobs::screen(frame, &page(jobs.clone()), true)),
         with_frame("/jobs/x", Some(&admin), |frame| {
             job::screen(frame, &job("failed"), None, &log(&[text, HOSTILE], ShownLines::Whole))
         }),
@@ -241,7 +255,9 @@ fn hostile_texts_stay_texts_on_every_screen() {
             let found = ShownLines::Found(HOSTILE.to_owned(), Some(7));
             job::screen(frame, &job("running"), None, &log(&[text], found))
         }),
-        with_frame("/login?to=%22%3E%3Cimg", None, |frame| login::screen(frame, true, Some(HOSTILE))),
+        with_frame("/login?to=%22%3E%3Cimg", None, |frame| {
+            login::screen(frame, true, HOSTILE, Some(HOSTILE))
+        }),
         with_frame("/in/x", None, |frame| login::link(frame, HOSTILE)),
         with_frame("/x", Some(&admin), |frame| problem::screen(frame, &problem)),
         with_frame("/account", Some(&admin), |frame| {
@@ -280,7 +296,7 @@ fn empty_screens_say_what_to_do() {
         (with_frame("/", Some(&admin), |frame| now::screen(frame, &now_data(Vec::new()))), "No job yet."),
         (
             with_frame("/jobs", Some(&admin), |frame| {
-                jobs::screen(frame, &Page { items: Vec::new(), next_cursor: None })
+                jobs::screen(frame, &Page { items: Vec::new(), next_cursor: None }, false)
             }),
             "No job yet.",
         ),
@@ -291,10 +307,10 @@ fn empty_screens_say_what_to_do() {
             "No event yet.",
         ),
         (
-            with_frame("/routers", Some(&admin), |frame| about::routers(frame, &[], &[])),
+            with_frame("/routers", Some(&admin), |frame| routers::screen(frame, &routers_data(Vec::new()))),
             "No router is configured.",
         ),
-        (with_frame("/nodes", Some(&admin), |frame| about::nodes(frame, &[])), "No node is configured."),
+        (with_frame("/nodes", Some(&admin), |frame| nodes::screen(frame, &[])), "No node is configured."),
         (with_frame("/boards", Some(&admin), |frame| boards::screen(frame, &[])), "No board is configured."),
         (
             with_frame("/boards/x", Some(&admin), |frame| {
@@ -372,15 +388,4 @@ fn the_first_page_shows_what_fails_first_and_in_a_row() {
     jobs.remove(0);
     let html = with_frame("/", Some(&admin), |frame| now::screen(frame, &now_data(jobs)));
     assert!(html.contains("Nothing needs attention."), "{html}");
-}
-
-#[test]
-fn a_list_keeps_its_filters_on_the_next_page() {
-    let admin = admin();
-    let address = "/jobs?router=a+b&status=failed&cursor=old&task=";
-    let html = with_frame(address, Some(&admin), |frame| {
-        jobs::screen(frame, &Page { items: vec![summary("failed")], next_cursor: Some("next".to_owned()) })
-    });
-    assert!(html.contains("/herald/jobs?router=a+b&amp;status=failed&amp;cursor=next"), "{html}");
-    assert!(html.contains("heraldd jobs --router 'a b' --status failed --cursor old"), "{html}");
 }

@@ -229,15 +229,15 @@ fn rehearsed(rehearsal: &Rehearsal) -> Markup {
     html! {
         h2 { @match count { 0 => "No job would be created", 1 => "One job would be created", _ => { (count) " jobs would be created" } } }
         @if rehearsal.tasks.is_empty() { p.empty { "No router names this trigger." } }
-        @else { div.scroll tabindex="0" role="region" aria-label="Answers of the selectors" { table {
+        @else { div.scroll tabindex="0" role="region" aria-label="Answers of the selectors" { table.cards {
             thead { tr { th { "Router" } th { "Task" } th { "Selector" } th { "Matches" } th { "Why" } th { "Executor" } } }
             tbody { @for task in &rehearsal.tasks { tr {
-                td.name { bdi { (task.router) } }
+                td.name.lead { bdi { (task.router) } }
                 td.name { bdi { (task.task) } }
-                td.name { bdi { (task.selector) } }
-                td { (elements::status(&task.answer)) }
+                td.name data-n="Selector" { bdi { (task.selector) } }
+                td.mark { (elements::status(&task.answer)) }
                 td.text { bdi { (task.why) } }
-                td.name { bdi { (task.executor) } }
+                td.name data-n="Executor" { bdi { (task.executor) } }
             } } }
         } } }
         @for task in &rehearsal.tasks { (job(task)) }

@@ -12,6 +12,7 @@ use herald_etcd::{
 };
 use serde_json::{Value, json};
 
+use super::beginning::Beginning;
 use super::given::{AtStart, EtcdOptions};
 use super::values::{insert_key, insert_value};
 use crate::connections::EtcdConnection;
@@ -21,10 +22,9 @@ const TRY_AGAIN: Duration = Duration::from_secs(5);
 
 /// Fires for each change of a key.
 pub struct KeysFollower {
-    /// The etcd.
-    pub connection: EtcdConnection,
-    /// What is followed.
-    pub given: EtcdOptions,
+    connection: EtcdConnection,
+    given: EtcdOptions,
+    beginning: Beginning,
 }
 
 /// How far it is.
@@ -39,28 +39,65 @@ struct KeysFeed<'a> {
 }
 
 impl KeysFollower {
+    /// Of the keys below a prefix.
+    #[must_use]
+    pub fn new(connection: EtcdConnection, given: EtcdOptions) -> Self {
+        Self { connection, given, beginning: Beginning::default() }
+    }
+
+    /// Records where it begins, where no earlier process did: what changes from now on is an event of its own.
+    pub async fn begin(&self, activator: &Activator) {
+        let resumed = self.resumed(activator).await;
+        let forced = self.given.at_start == AtStart::Force;
+        if resumed.is_some() && !forced {
+            return;
+        }
+        let Some(point) = self.beginning.note(&self.connection, &self.range()).await else { return };
+        let phase = match self.given.at_start {
+            AtStart::Force => return,
+            AtStart::Sync => KeysPhase::Listing(Vec::new()),
+            AtStart::None => KeysPhase::Complete,
+        };
+        let position = KeysPosition { epoch: 0, point, phase };
+        activator.reach_recorded(cursor(self.source(activator), position)).await;
+    }
+
+    fn range(&self) -> KeyRange {
+        KeyRange::prefix(self.given.prefix.as_bytes())
+    }
+
+    fn source(&self, activator: &Activator) -> Name {
+        format!("{}\0etcd\0{}\0{}", activator.trigger(), self.given.etcd, self.given.prefix).into()
+    }
+
+    /// Where an earlier process ended, or this one began.
+    async fn resumed(&self, activator: &Activator) -> Option<KeysPosition> {
+        let reached = activator.reached(&self.source(activator)).await;
+        reached.and_then(|position| KeysPosition::decode(position.as_bytes()))
+    }
+
     /// Fires until it is dropped.
     ///
     /// # Errors
     /// The task that follows etcd has failed.
     pub async fn follow(&self, activator: &Activator) -> Result<(), ComponentError> {
-        let source: Name =
-            format!("{}\0etcd\0{}\0{}", activator.trigger(), self.given.etcd, self.given.prefix).into();
-        let reached = activator.reached(&source).await;
-        let resumed = reached.and_then(|position| KeysPosition::decode(position.as_bytes()));
+        let source = self.source(activator);
+        let resumed = self.resumed(activator).await;
         let epoch = resumed.as_ref().map_or(0, |position| position.epoch);
-        let since = match (&resumed, self.given.at_start) {
-            (None, _) | (_, AtStart::Force) => None,
-            (Some(KeysPosition { phase: KeysPhase::Listing(_), .. }), _) => None,
-            (Some(KeysPosition { phase: KeysPhase::Complete, point, .. }), _) => Some(*point),
+        let begun = self.beginning.take();
+        let (since, list_at) = match (&resumed, self.given.at_start) {
+            (None, _) | (_, AtStart::Force) => (None, begun),
+            (Some(KeysPosition { phase: KeysPhase::Listing(_), point, .. }), _) => (None, Some(*point)),
+            (Some(KeysPosition { phase: KeysPhase::Complete, point, .. }), _) => (Some(*point), None),
             // The rest of that revision is still to come.
             (Some(KeysPosition { phase: KeysPhase::Within(_), point, .. }), _) => {
-                Some(HistoryPoint { revision: point.revision - 1, ..*point })
+                (Some(HistoryPoint { revision: point.revision - 1, ..*point }), None)
             }
         };
         let settings = FollowSettings {
-            range: KeyRange::prefix(self.given.prefix.as_bytes()),
+            range: self.range(),
             mode: FollowMode::Events { since },
+            list_at,
             resync: self.given.resync,
         };
         let mut follower = PrefixFollower::start(&self.connection.client, settings);
@@ -88,10 +125,13 @@ impl KeysFollower {
     }
 }
 
+fn cursor(source: Name, position: KeysPosition) -> Cursor {
+    Cursor { source, position: Position::from_bytes(position.encode()) }
+}
+
 impl KeysFeed<'_> {
     fn cursor(&self, point: HistoryPoint, phase: KeysPhase) -> Cursor {
-        let position = KeysPosition { epoch: self.epoch, point, phase };
-        Cursor { source: self.source.clone(), position: Position::from_bytes(position.encode()) }
+        cursor(self.source.clone(), KeysPosition { epoch: self.epoch, point, phase })
     }
 
     /// Hands an event on; tries until it is recorded.
@@ -142,45 +182,55 @@ impl KeysFeed<'_> {
         }
     }
 
-    /// What exists at the start, in the order of the keys. A start that was cut off goes on after its last key.
+    /// What existed when it began, in the order of the keys. A start that was cut off goes on after its last key.
     async fn first(&mut self, point: HistoryPoint, mut changes: Vec<KeyChange>) {
         let reason = match self.trigger.given.at_start {
             AtStart::None => None,
             AtStart::Force => Some("force"),
             AtStart::Sync => Some("start"),
         };
-        let begun = match self.resumed.take() {
-            Some(KeysPosition { phase: KeysPhase::Listing(after), point, .. }) => Some((after, point)),
-            _ => None,
-        };
-        changes.sort_by(|one, other| one.key.cmp(&other.key));
+        let begun = self.begun_list().filter(|_| reason != Some("force"));
         let (after, listed) = begun.unwrap_or((Vec::new(), point));
-        for change in changes.iter().filter(|_| reason.is_some()) {
-            let is_delivered = change.key <= after && !after.is_empty();
-            if is_delivered && change.revision <= listed.revision {
-                continue;
-            }
+        changes.sort_by(|one, other| one.key.cmp(&other.key));
+        for change in changes.iter().filter(|change| reason.is_some() && is_after(&change.key, &after)) {
             let Some(key) = self.value(&change.key, point.revision).await else { continue };
             let params = self.put(key, reason.unwrap_or_default());
             let phase = KeysPhase::Listing(change.key.clone());
-            let keeps_position = reason == Some("start") && !is_delivered;
+            let keeps_position = reason == Some("start");
             self.deliver(params, keeps_position.then(|| self.cursor(listed, phase))).await;
         }
         self.activator.reach(self.cursor(point, KeysPhase::Complete)).await;
     }
 
+    /// The list that an earlier process began, or whose point is recorded: its last key, and that point.
+    fn begun_list(&mut self) -> Option<(Vec<u8>, HistoryPoint)> {
+        match self.resumed.take() {
+            Some(KeysPosition { phase: KeysPhase::Listing(after), point, .. }) => Some((after, point)),
+            _ => None,
+        }
+    }
+
     /// What is not as it was, after changes that are missing. When this is cut off, it begins from the start.
     async fn gap(&mut self, reason: &ListReason, from: i64, point: HistoryPoint, changes: Vec<KeyChange>) {
-        self.resumed = None;
-        let why = match reason {
+        let begun = self.begun_list();
+        let from = begun.as_ref().map_or(from, |(_, point)| point.revision.max(from));
+        let (why, begun) = match reason {
             ListReason::OtherHistory(why) => {
                 self.epoch = self.epoch.saturating_add(1);
-                why.as_str()
+                (why.as_str(), None)
             }
-            ListReason::Gap(why) => why.as_str(),
-            ListReason::First | ListReason::Compared => "",
+            ListReason::Gap(why) => (why.as_str(), begun),
+            ListReason::First | ListReason::Compared => ("", begun),
+        };
+        // What the list had delivered before changes were missing, and what did not change since.
+        let is_delivered = |change: &KeyChange| {
+            let (after, point) = begun.as_ref()?;
+            Some(!is_after(&change.key, after) && change.revision <= point.revision)
         };
         for change in changes {
+            if is_delivered(&change) == Some(true) {
+                continue;
+            }
             if let Some(key) = self.value(&change.key, point.revision).await {
                 self.deliver(self.put(key, "resync"), None).await;
             }
@@ -235,4 +285,9 @@ impl KeysFeed<'_> {
         }
         params
     }
+}
+
+/// Whether a list in the order of keys has not come to this one; `after` is empty before the first.
+fn is_after(key: &[u8], after: &[u8]) -> bool {
+    after.is_empty() || key > after
 }

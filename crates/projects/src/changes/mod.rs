@@ -1,5 +1,6 @@
 //! Changes in etcd as events: of each key, in order, or of each project.
 
+mod beginning;
 mod given;
 mod keys;
 mod projects;

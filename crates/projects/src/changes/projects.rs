@@ -12,6 +12,7 @@ use herald_etcd::{
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::beginning::Beginning;
 use super::given::{AtStart, EtcdOptions};
 use crate::connections::EtcdConnection;
 use crate::standings::ProjectState;
@@ -32,6 +33,7 @@ pub struct ProjectsFollower {
     connection: EtcdConnection,
     given: EtcdOptions,
     layout: ProjectLayout,
+    beginning: Beginning,
 }
 
 /// Why a project is announced; the greatest wins.
@@ -91,7 +93,17 @@ impl ProjectsFollower {
     #[must_use]
     pub fn new(connection: EtcdConnection, given: EtcdOptions) -> Self {
         let host = given.host.clone().unwrap_or_else(host_name);
-        Self { connection, layout: ProjectLayout::new(&given.prefix, &host), given }
+        Self {
+            connection,
+            layout: ProjectLayout::new(&given.prefix, &host),
+            given,
+            beginning: Beginning::default(),
+        }
+    }
+
+    /// Notes where it begins: what changes from now on is announced, also where what exists is not.
+    pub async fn begin(&self) {
+        self.beginning.note(&self.connection, &self.layout.range()).await;
     }
 
     /// Fires until it is dropped.
@@ -99,8 +111,12 @@ impl ProjectsFollower {
     /// # Errors
     /// The task that follows etcd has failed.
     pub async fn follow(&self, activator: &Activator) -> Result<(), ComponentError> {
-        let settings =
-            FollowSettings { range: self.layout.range(), mode: FollowMode::State, resync: self.given.resync };
+        let settings = FollowSettings {
+            range: self.layout.range(),
+            mode: FollowMode::State,
+            list_at: self.beginning.take(),
+            resync: self.given.resync,
+        };
         let mut follower = PrefixFollower::start(&self.connection.client, settings);
         let mut feed = ProjectFeed {
             trigger: self,

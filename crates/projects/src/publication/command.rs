@@ -16,8 +16,8 @@ use crate::options::CommandForm;
 const OUTPUT: usize = 64 << 10;
 /// Between TERM and KILL.
 const GRACE: Duration = Duration::from_secs(2);
-/// In the place of `{{ stage }}` while a command is split: no command has it.
-const STAGE_MARK: &str = "\u{1}";
+/// In the place of `{{ stage }}` while templates are filled in, and while a command is split: no command has it.
+pub(crate) const STAGE_MARK: &str = "\u{1}";
 
 /// What the commands of a publication have in common.
 pub(crate) struct CommandRunner<'a> {
@@ -94,7 +94,7 @@ impl CommandRunner<'_> {
 }
 
 /// The command with this in the place of `{{ stage }}`, however that is spaced.
-fn with_stage(command: &str, stage: &str) -> String {
+pub(crate) fn with_stage(command: &str, stage: &str) -> String {
     let mut filled = String::with_capacity(command.len());
     let mut rest = command;
     while let Some((before, after)) = rest.split_once("{{") {

@@ -23,6 +23,7 @@ impl PublicationRun<'_> {
             Some(format!("verifyCmd: {}", verify.msg))
         };
         let Some(why) = why else {
+            self.note.completed = Some(self.result.kept());
             let note = self.note.value();
             let done = blocking(move || swapped.finish(note)).await.map_err(StepFailure::of)?;
             return Ok(done.ledger);

@@ -21,7 +21,7 @@ impl Publisher {
             lock = async { self.ledgers.lock(&id(&keys)).await } => lock,
             () = execution.stop.asked() => return Err(StepFailure::cancelled().into()),
         };
-        PublicationRun::new(self, execution, keys, request).run(is_recovery).await
+        PublicationRun::new(self, execution, keys, request, is_recovery).run().await
     }
 }
 

@@ -63,10 +63,13 @@ impl PublicationLedgers {
         })
     }
 
-    /// Every project that was published, or was tried to be.
-    pub(crate) async fn all(&self) -> Result<Vec<ProjectLedger>, PublishError> {
+    /// What `take` makes of every project that was published, or was tried to be.
+    pub(crate) async fn each<T: Send + 'static>(
+        &self,
+        take: impl FnMut(ProjectLedger) -> Option<T> + Send + 'static,
+    ) -> Result<Vec<T>, PublishError> {
         let opened = self.open().await?;
-        blocking(move || opened.folder.all().map(|(ledgers, _)| ledgers)).await
+        blocking(move || opened.folder.each(take).map(|(taken, _)| taken)).await
     }
 }
 

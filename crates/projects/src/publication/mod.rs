@@ -1,8 +1,9 @@
 //! One publication, from the job to its outcome.
 
-mod command;
+pub(crate) mod command;
 mod confirm;
 mod execute;
+pub(crate) mod hold;
 pub(crate) mod ledgers;
 pub(crate) mod note;
 mod recovering;
@@ -11,3 +12,4 @@ pub(crate) mod result;
 mod run;
 mod settle;
 pub(crate) mod target;
+pub(crate) mod turn;

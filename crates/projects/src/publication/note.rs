@@ -5,6 +5,8 @@ use herald_publish::ProjectLedger;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::publication::result::PublicationResult;
+use crate::report_url::ReportUrl;
 use crate::standings::ProjectState;
 
 /// What is known of a project besides its files.
@@ -35,6 +37,10 @@ pub(crate) struct ProjectNote {
     pub(crate) passes: bool,
     /// Its keys are gone, and so are its files.
     pub(crate) gone: bool,
+    /// Where reports go, as the last valid policy in etcd says.
+    pub(crate) report_url: Option<ReportUrl>,
+    /// The result of the publication that succeeded last: the end of its job is perhaps not recorded yet.
+    pub(crate) completed: Option<PublicationResult>,
 }
 
 impl ProjectNote {

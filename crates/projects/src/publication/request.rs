@@ -65,7 +65,7 @@ impl JobRequest {
                 _ => RequestReason::Change,
             },
             is_forced: reason == "force" || flag("force"),
-            is_accepted: flag("accept") || flag("force"),
+            is_accepted: flag("accept"),
             rollback: rollback.map(str::to_owned),
         }
     }

@@ -4,10 +4,12 @@ use herald_core::executor::{Failure, FailureKind, Outcome};
 use herald_core::param::Params;
 use herald_etcd::ProjectKeys;
 use herald_publish::{CallbackReport, CommandReport, PlannedChange, PublishError, action};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// What is known of a publication while it runs.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct PublicationResult {
     pub(crate) revision: i64,
     pub(crate) publication: String,
@@ -19,6 +21,9 @@ pub(crate) struct PublicationResult {
     pub(crate) before: CommandReport,
     pub(crate) after: CommandReport,
 }
+
+/// How many changes of the publication that ended last are kept.
+const CHANGES_KEPT: usize = 100;
 
 /// Why a publication did not succeed.
 #[derive(Debug, Clone)]
@@ -65,6 +70,14 @@ pub(crate) struct PublicationEnd {
 }
 
 impl PublicationResult {
+    /// As the ledger keeps it until the next publication. A report of very many files names none of them then. A place
+    /// in etcd is kept; a URL of YAML, which may hold a secret, is not.
+    pub(crate) fn kept(&self) -> Self {
+        let changes = if self.changes.len() > CHANGES_KEPT { Vec::new() } else { self.changes.clone() };
+        let callback = Some(&self.callback).filter(|place| place.is_object()).cloned().unwrap_or_default();
+        Self { changes, callback, ..self.clone() }
+    }
+
     /// The outcome of the job.
     pub(crate) fn outcome(&self, keys: &ProjectKeys, ended: Result<PublicationEnd, StepFailure>) -> Outcome {
         let (state, error, is_reported) = match &ended {

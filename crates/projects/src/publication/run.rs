@@ -5,16 +5,18 @@ use herald_etcd::ProjectKeys;
 use herald_publish::{
     CommandReport, Planned, ProjectLedger, PublicationRequest, PublishPolicy, WantedFile, sha256_hex,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::options::{DriftOption, OnReset, SameContent};
+use crate::options::{DriftOption, PolicySource, SameContent};
 use crate::project::{EtcdProject, LedgerSource, NoPolicy, ProjectPolicy};
 use crate::publication::command::CommandRunner;
+use crate::publication::hold::{KnownProject, held, no_policy};
 use crate::publication::ledgers::{OpenedLedgers, blocking};
 use crate::publication::note::ProjectNote;
 use crate::publication::request::{JobRequest, RequestReason};
 use crate::publication::result::{PublicationEnd, PublicationResult, StepFailure};
 use crate::publication::target::target;
+use crate::publication::turn::ContentTurn;
 use crate::publisher::Publisher;
 use crate::standings::{ProjectStanding, ProjectState};
 
@@ -32,6 +34,8 @@ pub(crate) struct PublicationRun<'a> {
     pub(crate) execution: &'a Execution,
     pub(crate) keys: ProjectKeys,
     pub(crate) request: JobRequest,
+    /// An earlier process did not end this job, or did not record that.
+    pub(crate) is_recovery: bool,
     pub(crate) result: PublicationResult,
     pub(crate) note: ProjectNote,
 }
@@ -42,15 +46,30 @@ impl<'a> PublicationRun<'a> {
         execution: &'a Execution,
         keys: ProjectKeys,
         request: JobRequest,
+        is_recovery: bool,
     ) -> Self {
-        let result =
-            PublicationResult { publication: execution.job.id.to_string(), ..PublicationResult::default() };
-        Self { publisher, execution, keys, request, result, note: ProjectNote::default() }
+        let mut run = Self {
+            publisher,
+            execution,
+            keys,
+            request,
+            is_recovery,
+            result: PublicationResult::default(),
+            note: ProjectNote::default(),
+        };
+        run.begin_result();
+        run
     }
 
-    pub(crate) async fn run(mut self, is_recovery: bool) -> Outcome {
+    /// Nothing is known yet of this job's own publication.
+    pub(crate) fn begin_result(&mut self) {
+        let publication = self.execution.job.id.to_string();
+        self.result = PublicationResult { publication, ..PublicationResult::default() };
+    }
+
+    pub(crate) async fn run(mut self) -> Outcome {
         self.stand(ProjectStanding { state: ProjectState::Publishing, ..ProjectStanding::pending() });
-        let ended = self.publish(is_recovery).await;
+        let ended = self.publish().await;
         self.settle(&ended).await;
         self.result.outcome(&self.keys, ended)
     }
@@ -59,14 +78,11 @@ impl<'a> PublicationRun<'a> {
         self.publisher.connection.standings.note(&self.keys, standing);
     }
 
-    async fn publish(&mut self, is_recovery: bool) -> RunEnd {
+    async fn publish(&mut self) -> RunEnd {
         let opened = self.publisher.ledgers.open().await.map_err(StepFailure::of)?;
         let ledger = match self.recovered(&opened).await? {
-            (ledger, Some(end)) if is_recovery => {
-                drop(ledger);
-                return Ok(end);
-            }
-            (ledger, _) => ledger,
+            (_, Some(end)) => return Ok(end),
+            (ledger, None) => ledger,
         };
         if let Some(publication) = &self.request.rollback {
             let kept = ledger.kept(publication).map(str::to_owned);
@@ -74,65 +90,74 @@ impl<'a> PublicationRun<'a> {
             self.request.rollback = Some(kept.map_err(wrong)?);
         }
         let Publisher { connection, options, .. } = self.publisher;
-        let read = EtcdProject::read(&connection.client, &self.keys, options.max_total);
-        let project = tokio::select! {
-            project = read => project.map_err(|error| StepFailure { passes: true, ..StepFailure::new(error) })?,
+        let read = async {
+            let turn = self.publisher.turns.next().await;
+            (turn, EtcdProject::read(&connection.client, &self.keys, options.max_total).await)
+        };
+        let (turn, project) = tokio::select! {
+            read = read => read,
             () = self.execution.stop.asked() => return Err(StepFailure::cancelled()),
         };
+        let mut project = project.map_err(|error| StepFailure { passes: true, ..StepFailure::new(error) })?;
         self.result.revision = project.revision;
         let source: LedgerSource = serde_json::from_value(ledger.data().source.clone()).unwrap_or_default();
-        self.result.callback = project.last_callback(&source, &options.etcd);
-        let broken = self.broken(&project, &source).await?;
-        if let Some(ended) = self.pinned(&ledger, &project, &source, broken) {
+        self.result.callback = self.last_callback(&project, &source);
+        let known = KnownProject { note: &self.note, ledger: &ledger, project: &project, source: &source };
+        let hold = match self.request.is_accepted {
+            true => Ok(None),
+            false => self.publisher.hold(&self.execution.job, known).await,
+        };
+        let hold = hold.map_err(|error| StepFailure { passes: true, ..StepFailure::new(error) })?;
+        if let Some(ended) = self.pinned(&project, hold) {
             return ended;
         }
-        let (policy, files) = match self.wanted(&ledger, &project, &source)? {
+        let (mut policy, files) = match self.wanted(&ledger, &mut project, &source)? {
             Some(wanted) => wanted,
+            None if self.request.reason == RequestReason::Manual => {
+                let missing = no_policy(&self.keys, options);
+                return Err(StepFailure { is_of_request: true, ..StepFailure::new(missing) });
+            }
             None => return Ok(quiet("pending")),
         };
+        if files.is_empty() {
+            policy.policy = policy.policy.without_checks();
+        }
         self.result.callback = policy.callback.clone();
-        self.carry_out(opened, ledger, &project, &source, policy, files).await
+        self.note.report_url = policy.report_url.take().or_else(|| self.note.report_url.take());
+        let next = project.source(&policy);
+        self.note.gone = project.is_empty();
+        drop(project);
+        let is_same_source = next.is_same_as(&source);
+        let request = self.publication(&policy, &next, files).await?;
+        drop((source, next));
+        let planned = self.plan(opened, ledger, request).await?;
+        self.carry_out(planned, is_same_source, policy, turn).await
     }
 
-    /// Why etcd is of another history than what was published, where that counts.
-    async fn broken(
-        &self,
-        project: &EtcdProject,
-        source: &LedgerSource,
-    ) -> Result<Option<String>, StepFailure> {
-        let Publisher { connection, options, .. } = self.publisher;
-        if options.on_reset != OnReset::Hold || self.request.is_accepted || !source.is_known() {
-            return Ok(None);
+    /// Where reports go as long as no policy of etcd counts.
+    fn last_callback(&self, project: &EtcdProject, source: &LedgerSource) -> Value {
+        let Publisher { options, templates, .. } = self.publisher;
+        if options.policy_from == PolicySource::Yaml {
+            let policy = project.policy(options, templates, &self.execution.job);
+            return policy.map_or_else(|_| "".into(), |policy| policy.callback);
         }
-        if self.note.held.is_some() {
-            return Ok(self.note.held.clone());
-        }
-        let found = project.history_break(&connection.client, source).await;
-        let found = found.map_err(|error| StepFailure { passes: true, ..StepFailure::new(error) })?;
-        Ok(found.map(|found| found.to_string()))
+        project.last_callback(source, self.note.report_url.as_ref(), &options.etcd)
     }
 
     /// Ends it where etcd does not count: it is of another history, an earlier publication was restored, or what
     /// failed did not change.
-    fn pinned(
-        &mut self,
-        ledger: &ProjectLedger,
-        project: &EtcdProject,
-        source: &LedgerSource,
-        broken: Option<String>,
-    ) -> Option<RunEnd> {
+    fn pinned(&mut self, project: &EtcdProject, hold: Option<String>) -> Option<RunEnd> {
         let JobRequest { reason, .. } = self.request;
         let fingerprint = project.fingerprint();
-        let is_known = self.note.failed.as_ref() == Some(&fingerprint);
+        // What was interrupted may not have been reported.
+        let is_known = !self.is_recovery && self.note.failed.as_ref() == Some(&fingerprint);
         if reason != RequestReason::Manual && self.note.pinned.as_ref() == Some(&fingerprint) {
             return Some(Ok(quiet("held")));
         }
-        if let Some(why) = broken.filter(|_| !self.is_as_published(ledger, project, source)) {
+        if let Some(why) = hold {
             self.note.held = Some(why.clone());
             self.note.failed = Some(fingerprint);
-            let help =
-                format!("`heraldd publish {} --accept` publishes what etcd has now", self.keys.project);
-            let error = format!("held: {why}; {help}, the return of the keys ends it too");
+            let error = held(&self.keys, &why);
             let is_reported = !is_known;
             return Some(Err(StepFailure { state: "held", is_reported, ..StepFailure::new(error) }));
         }
@@ -145,34 +170,22 @@ impl<'a> PublicationRun<'a> {
         None
     }
 
-    /// Whether etcd has exactly what was published.
-    fn is_as_published(&self, ledger: &ProjectLedger, project: &EtcdProject, source: &LedgerSource) -> bool {
-        let Publisher { options, templates, .. } = self.publisher;
-        let policy = project.policy(options, templates, &self.execution.job).ok().map(|policy| policy.kept);
-        let files = project.files(|_, _| false);
-        let published = &ledger.data().files;
-        let is_same = |file: &WantedFile| {
-            let name = options.nested().apply(&file.name).ok();
-            let known = name.and_then(|name| published.get(&name));
-            known.is_some_and(|known| known.sha256 == sha256_hex(&file.content))
-        };
-        policy == source.policy && files.len() == published.len() && files.iter().all(is_same)
-    }
-
     /// The policy and the files; none where there is nothing to do yet.
     fn wanted(
         &self,
         ledger: &ProjectLedger,
-        project: &EtcdProject,
+        project: &mut EtcdProject,
         source: &LedgerSource,
     ) -> Result<Option<(ProjectPolicy, Vec<WantedFile>)>, StepFailure> {
         let Publisher { options, templates, .. } = self.publisher;
         let policy = match project.policy(options, templates, &self.execution.job) {
             Ok(policy) => policy,
-            Err(NoPolicy::Missing) if project.is_empty() => match project.last_policy(source, options) {
-                Some(policy) => policy,
-                None => return Ok(None),
-            },
+            Err(NoPolicy::Missing) if project.is_empty() => {
+                match project.last_policy(source, self.result.callback.clone(), options) {
+                    Some(policy) => policy,
+                    None => return Ok(None),
+                }
+            }
             Err(NoPolicy::Missing) if !source.is_known() => return Ok(None),
             Err(NoPolicy::Missing) => {
                 let error = "its policy is gone; the files stay as they are until there is one again";
@@ -182,8 +195,8 @@ impl<'a> PublicationRun<'a> {
         };
         let is_forced = self.request.is_forced;
         let touches = options.same_content == SameContent::Publish && source.is_known();
-        let mut files =
-            project.files(|key, revision| is_forced || (touches && source.is_changed(key, revision)));
+        let rewrite = |key: &str, revision| is_forced || (touches && source.is_changed(key, revision));
+        let mut files = project.take_files(rewrite);
         if let Some(publication) = &self.request.rollback {
             files = ledger.contents_of(publication).map_err(StepFailure::of)?;
         }
@@ -192,26 +205,25 @@ impl<'a> PublicationRun<'a> {
 
     async fn carry_out(
         &mut self,
-        opened: OpenedLedgers,
-        ledger: ProjectLedger,
-        project: &EtcdProject,
-        source: &LedgerSource,
+        planned: Planned,
+        is_same_source: bool,
         policy: ProjectPolicy,
-        files: Vec<WantedFile>,
+        mut turn: Option<ContentTurn<'_>>,
     ) -> RunEnd {
-        let next = project.source(&policy);
-        let is_same_source = next.is_same_as(source);
-        let request = self.publication(&policy, &next, files).await?;
-        let planned = self.plan(opened, ledger, request).await?;
         self.result.changes = planned.changes();
         self.result.foreign = planned.foreign().to_vec();
-        self.note.gone = project.is_empty();
         if planned.changes().is_empty() && !self.request.is_forced {
             return self.adopt(planned, is_same_source).await;
         }
-        self.splay(policy.policy.splay).await?;
+        if let Some(wait) = self.splay(policy.policy.splay) {
+            // Others need not wait for that as well.
+            drop(turn.take());
+            self.wait(wait).await?;
+            turn = self.publisher.turns.next().await;
+        }
         let needs_tree = !policy.policy.check.trim().is_empty();
-        let staged = blocking(move || planned.stage(needs_tree)).await.map_err(StepFailure::of)?;
+        let mut staged = blocking(move || planned.stage(needs_tree)).await.map_err(StepFailure::of)?;
+        drop(turn);
         let tree = staged.tree().map(std::path::Path::to_owned);
         let commands = self.commands(&policy.policy);
         let check = commands.run(&policy.policy.check, tree.as_deref()).await;
@@ -230,6 +242,8 @@ impl<'a> PublicationRun<'a> {
             blocking(move || staged.discard()).await.map_err(StepFailure::of)?;
             return Err(failure);
         }
+        staged.add_context("check", self.result.check.value());
+        staged.add_context("before", self.result.before.value());
         let swapped = blocking(move || staged.swap()).await.map_err(StepFailure::of)?;
         for path in swapped.in_place() {
             tracing::info!(path, "written in place: it cannot be replaced by a rename, as a mount point");
@@ -258,6 +272,7 @@ impl<'a> PublicationRun<'a> {
         let now = self.publisher.clock.now();
         let local = now.to_zoned(jiff::tz::TimeZone::system());
         let drift = self.publisher.options.drift;
+        let is_emptied = wanted.is_empty();
         let is_asked_for = self.request.is_forced || self.request.reason == RequestReason::Manual;
         Ok(PublicationRequest {
             publication: self.result.publication.clone(),
@@ -269,6 +284,7 @@ impl<'a> PublicationRun<'a> {
             source: serde_json::to_value(next).unwrap_or_default(),
             context: json!({
                 "policy": policy.kept,
+                "is_emptied": is_emptied,
                 "callback": self.result.callback,
                 "revision": self.result.revision,
             }),
@@ -302,14 +318,17 @@ impl<'a> PublicationRun<'a> {
         Ok(end)
     }
 
-    /// Waits for a part of the splay that differs from job to job.
-    async fn splay(&self, splay: std::time::Duration) -> Result<(), StepFailure> {
+    /// A part of the splay that differs from job to job.
+    fn splay(&self, splay: std::time::Duration) -> Option<std::time::Duration> {
         if splay.is_zero() || self.request.reason == RequestReason::Manual {
-            return Ok(());
+            return None;
         }
         let digest = sha256_hex(format!("{}{}", self.execution.job.id, self.keys.layout.host).as_bytes());
         let part = u32::from_str_radix(&digest[..6], 16).unwrap_or_default();
-        let wait = splay.mul_f64(f64::from(part) / f64::from(0x00ff_ffff));
+        Some(splay.mul_f64(f64::from(part) / f64::from(0x00ff_ffff)))
+    }
+
+    async fn wait(&self, wait: std::time::Duration) -> Result<(), StepFailure> {
         tokio::select! {
             () = tokio::time::sleep(wait) => Ok(()),
             () = self.execution.stop.asked() => Err(StepFailure::cancelled()),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::LedgerFolder;
 use super::data::LedgerData;
-use crate::error::PublishError;
+use crate::error::{PublishError, quoted};
 use crate::name::SafeName;
 
 /// The files of all projects. Clones are the same table.
@@ -37,7 +37,7 @@ impl FileOwner {
     fn shown(&self) -> String {
         match self.key.as_str() {
             "" => format!("project {:?}", self.project),
-            key => format!("the key {key:?} of project {:?}", self.project),
+            key => format!("the key {} of project {:?}", quoted(key), self.project),
         }
     }
 }
@@ -55,9 +55,10 @@ impl FileClaims {
     /// When they cannot be listed.
     pub fn of(folder: &LedgerFolder) -> Result<Self, PublishError> {
         let claims = Self::default();
-        for ledger in folder.all()?.0 {
+        folder.each(|ledger| -> Option<()> {
             claims.settle(ledger.data());
-        }
+            None
+        })?;
         Ok(claims)
     }
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::data::tag;
 use super::{ProjectLedger, write};
 use crate::digest::sha256_hex;
-use crate::error::PublishError;
+use crate::error::{PublishError, quoted};
 use crate::name::SafeName;
 use crate::plan::request::WantedFile;
 
@@ -42,37 +42,45 @@ pub(crate) struct PublishedContent<'a> {
     pub(crate) content: &'a [u8],
 }
 
+/// How many publications an error lists.
+const LISTED: usize = 3;
 /// The shortest part of an id that names it.
 const SHORTEST_PART: usize = 4;
 
 impl ProjectLedger {
     /// The publication whose contents are kept and that this names: its id, or a beginning or an end of it of at least
-    /// four characters that no other one has.
+    /// four characters that no other one has, or `last` for the newest one.
     ///
     /// # Errors
     /// When there is none, or several.
     pub fn kept(&self, publication: &str) -> Result<&str, PublishError> {
         let all = || self.data.publications.iter().rev().map(|kept| kept.publication.as_str());
-        if let Some(whole) = all().find(|kept| *kept == publication) {
+        let whole = all().find(|kept| *kept == publication);
+        if let Some(whole) = whole.or_else(|| all().next().filter(|_| publication == "last")) {
             return Ok(whole);
         }
         let is_part = publication.len() >= SHORTEST_PART;
         let is_meant =
             |kept: &&str| is_part && (kept.starts_with(publication) || kept.ends_with(publication));
-        let mut meant = all().filter(is_meant);
-        match (meant.next(), meant.next()) {
-            (Some(one), None) => Ok(one),
-            (Some(_), Some(_)) => {
-                Err(PublishError::NotKept(format!("several publications have {publication:?} in their ids")))
-            }
-            (None, _) => {
-                let listed: Vec<&str> = all().collect();
-                let kept = if listed.is_empty() { "none".to_owned() } else { listed.join(", ") };
-                let why =
-                    format!("the contents of publication {publication:?} are not kept; kept are: {kept}");
-                Err(PublishError::NotKept(why))
+        match all().filter(is_meant).collect::<Vec<_>>()[..] {
+            [one] => Ok(one),
+            [] => Err(PublishError::NotKept(self.not_kept(publication))),
+            ref several => {
+                let ids = several.iter().map(|id| (*id).to_owned()).collect();
+                Err(PublishError::SeveralKept { part: publication.to_owned(), ids })
             }
         }
+    }
+
+    fn not_kept(&self, publication: &str) -> String {
+        let all = &self.data.publications;
+        let newest: Vec<&str> = all.iter().rev().take(LISTED).map(|kept| &*kept.publication).collect();
+        let kept = match all.len().saturating_sub(LISTED) {
+            _ if all.is_empty() => "none".to_owned(),
+            0 => newest.join(", "),
+            more => format!("{}, and {more} older ones", newest.join(", ")),
+        };
+        format!("the contents of publication {publication:?} are not kept; kept are: {kept}")
     }
 
     /// The files as they were after the publication that this names, as in [`Self::kept`].
@@ -103,7 +111,7 @@ impl ProjectLedger {
         let mut content = Vec::new();
         file.take(kept.size).read_to_end(&mut content).map_err(cannot)?;
         if sha256_hex(&content) != kept.sha256 {
-            return Err(PublishError::NotKept(format!("the content of {:?} is damaged", kept.key)));
+            return Err(PublishError::NotKept(format!("the content of {} is damaged", quoted(&kept.key))));
         }
         Ok(content)
     }

@@ -7,6 +7,7 @@ pub(crate) mod claims;
 pub(crate) mod contents;
 pub(crate) mod data;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -51,25 +52,32 @@ impl LedgerFolder {
         Ok(ProjectLedger { folder, data, progress })
     }
 
-    /// Every ledger that can be read, in the order of their ids; and what is wrong with the others.
+    /// What `take` makes of every ledger that can be read, in the order of their ids; and what is wrong with the
+    /// others. One ledger at a time is in memory.
     ///
     /// # Errors
     /// When the folder cannot be listed.
-    pub fn all(&self) -> Result<(Vec<ProjectLedger>, Vec<PublishError>), PublishError> {
+    pub fn each<T>(
+        &self,
+        mut take: impl FnMut(ProjectLedger) -> Option<T>,
+    ) -> Result<(Vec<T>, Vec<PublishError>), PublishError> {
         let cannot = |error| PublishError::io("cannot list", &self.path, error);
-        let (mut ledgers, mut damaged) = (Vec::new(), Vec::new());
+        let (mut taken, mut damaged) = (BTreeMap::new(), Vec::new());
         for entry in std::fs::read_dir(&self.path).map_err(cannot)? {
             let folder = entry.map_err(cannot)?.path();
             let data = read::<LedgerData>(&folder.join("ledger.json"));
             let progress = read::<PublicationProgress>(&folder.join("progress.json"));
             match (data, progress) {
-                (Ok(Some(data)), Ok(progress)) => ledgers.push(ProjectLedger { folder, data, progress }),
+                (Ok(Some(data)), Ok(progress)) => {
+                    let id = data.id.clone();
+                    let ledger = ProjectLedger { folder, data, progress };
+                    taken.extend(take(ledger).map(|value| (id, value)));
+                }
                 (Ok(None), Ok(_)) => {}
                 (Err(error), _) | (_, Err(error)) => damaged.push(error),
             }
         }
-        ledgers.sort_by(|one, other| one.data.id.cmp(&other.data.id));
-        Ok((ledgers, damaged))
+        Ok((taken.into_values().collect(), damaged))
     }
 }
 
@@ -207,12 +215,12 @@ mod tests {
         for id in ["b.com", "a.com"] {
             folder.project(id).unwrap().set_note(json!({"id": id})).unwrap();
         }
-        let (found, damaged) = folder.all().unwrap();
+        let (found, damaged) = folder.each(Some).unwrap();
         let ids: Vec<&str> = found.iter().map(|ledger| ledger.data().id.as_str()).collect();
         assert_eq!((ids, damaged.len()), (vec!["a.com", "b.com"], 0));
         assert_eq!(folder.project("a.com").unwrap().data().note, json!({"id": "a.com"}));
         std::fs::write(found[0].folder.join("ledger.json"), "{").unwrap();
-        let (found, damaged) = folder.all().unwrap();
+        let (found, damaged) = folder.each(Some).unwrap();
         assert_eq!((found.len(), damaged.len()), (1, 1));
         let error = folder.project("a.com").unwrap_err().to_string();
         assert!(error.contains("is damaged") && error.contains("remove it to start over"), "{error}");

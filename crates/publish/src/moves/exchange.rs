@@ -44,6 +44,11 @@ impl Names {
     }
 }
 
+/// Whether the new folder is in its place.
+pub(crate) fn is_exchanged(exchange: &ExchangeRecord) -> Result<bool, PublishError> {
+    Ok(Names::of(exchange)?.is_some_and(|names| names.is_exchanged(exchange)))
+}
+
 pub(crate) fn forward(
     progress: &PublicationProgress,
     exchange: &ExchangeRecord,
@@ -134,13 +139,21 @@ fn point(above: &BaseFolder, place: &str, target: &str) -> Result<(), Errno> {
     }
 }
 
-/// Changes back, and removes the new folder. What others wrote into it goes back, too.
-pub(crate) fn undo(progress: &PublicationProgress, exchange: &ExchangeRecord) -> Result<(), PublishError> {
+/// Changes back, and removes the new folder. What others wrote into it goes back, too. `is_placed`: it may be in its
+/// place.
+pub(crate) fn undo(
+    progress: &PublicationProgress,
+    exchange: &ExchangeRecord,
+    is_placed: bool,
+) -> Result<(), PublishError> {
     let cannot = |error: Errno| PublishError::io("cannot put back", &exchange.place, error);
     let Some(names) = Names::of(exchange)? else { return Ok(()) };
     let Names { above, fresh, place } = &names;
     let fd = above.fd();
     if names.is_exchanged(exchange) {
+        if !is_placed {
+            return Ok(());
+        }
         if let Some(previous) = previous(progress, exchange)? {
             carry(progress, &BaseFolder::required(real(exchange))?, &previous)?;
         }

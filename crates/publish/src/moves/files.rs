@@ -149,7 +149,8 @@ fn put_aside(
     // Where a folder is now, the file is gone already.
     let Below::Folder(folder) = base.below(change.name.folder())? else { return Ok(()) };
     let (old, name) = (progress.old_name(change), change.name.file_name());
-    if access::exists(&folder, &old) {
+    // A folder is not what was to be deleted: what is in it was published since, or is of others.
+    if access::exists(&folder, &old) || matches!(look_in(&folder, name), Ok(OnDisk::Folder)) {
         return Ok(());
     }
     match renameat(&folder, name, &folder, old.as_str()) {
@@ -166,8 +167,9 @@ fn base_of(
     BaseFolder::open(old.unwrap_or(&progress.folder))
 }
 
-/// Puts the previous files back in the place of new ones, and removes what was staged.
-pub(crate) fn undo(progress: &PublicationProgress) -> Result<(), PublishError> {
+/// Puts the previous files back in the place of new ones, and removes what was staged. `is_placed`: new files may be in
+/// their places.
+pub(crate) fn undo(progress: &PublicationProgress, is_placed: bool) -> Result<(), PublishError> {
     let Some(base) = BaseFolder::open(&progress.folder)? else { return Ok(()) };
     let mut touched = BTreeMap::new();
     for change in progress.changes.iter().rev().filter(|change| change.kind == ChangeKind::Write) {
@@ -188,7 +190,11 @@ pub(crate) fn undo(progress: &PublicationProgress) -> Result<(), PublishError> {
         let (old, name) = (progress.old_name(change), change.name.file_name());
         if access::exists(&folder, &old) {
             put_back(&folder, &old, name).map_err(cannot)?;
-        } else if !is_staged && change.previous == PreviousFile::Missing && is_new(&folder, name, change) {
+        } else if is_placed
+            && !is_staged
+            && change.previous == PreviousFile::Missing
+            && is_new(&folder, name, change)
+        {
             access::remove(&folder, name).map_err(cannot)?;
         }
         touched.insert(change.name.folder(), folder);

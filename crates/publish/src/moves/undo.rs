@@ -30,17 +30,22 @@ pub(crate) fn after(ledger: &mut ProjectLedger, claims: &FileClaims, error: Publ
 
 /// Puts everything back as it was before the publication. Doing it again does no harm.
 pub(crate) fn undo_all(ledger: &mut ProjectLedger, is_more_due: bool) -> Result<(), PublishError> {
+    // While files are staged, nothing of them is in its place yet. What is there all the same was put there by this
+    // publication later, and the ledger is that of a backup.
+    let is_placed = ledger.progress.as_ref().is_some_and(|progress| progress.step != ProgressStep::Staging);
     // A full disk must not keep the files from being put back; without this record they are put back again.
     let recorded = set_step(ledger, ProgressStep::Undoing);
     let Some(progress) = &ledger.progress else { return recorded };
     failpoint!("publish-undoing");
     remove_check_tree(progress)?;
     match &progress.exchange {
-        Some(exchange) => exchange::undo(progress, exchange)?,
-        None => files::undo(progress)?,
+        Some(exchange) => exchange::undo(progress, exchange, is_placed)?,
+        None => files::undo(progress, is_placed)?,
     }
     files::undo_deletions(progress)?;
-    backup::remove(progress)?;
+    if is_as_before(progress)? {
+        backup::remove(progress)?;
+    }
     files::remove_made(progress);
     failpoint!("publish-undone");
     if is_more_due {
@@ -48,6 +53,18 @@ pub(crate) fn undo_all(ledger: &mut ProjectLedger, is_more_due: bool) -> Result<
     }
     ledger.progress = None;
     ledger.save_progress()
+}
+
+/// Whether every file that was to change is as it was when the publication was planned; otherwise a backup of it may be
+/// the only one.
+fn is_as_before(progress: &PublicationProgress) -> Result<bool, PublishError> {
+    if let Some(exchange) = &progress.exchange
+        && exchange::is_exchanged(exchange)?
+    {
+        return Ok(false);
+    }
+    let base = BaseFolder::open(&progress.folder)?;
+    Ok(base.is_none_or(|base| files::check_unchanged(progress, &base).is_ok()))
 }
 
 /// Removes the folder that a check saw.

@@ -9,10 +9,12 @@ pub(crate) mod request;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use self::compare::Comparison;
 use self::file::PlannedFile;
 use self::request::{PublicationRequest, SwapKind, WantedFile};
-use crate::error::{PublishError, RejectedKey};
+use crate::error::{PublishError, RejectedKey, quoted};
 use crate::folder::resolve::{ResolvedFolder, resolve};
 use crate::folder::{BaseFolder, access};
 use crate::ledger::ProjectLedger;
@@ -40,7 +42,7 @@ pub struct Planned {
 }
 
 /// A change as it is reported.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedChange {
     /// The file below the folder.
     pub name: String,
@@ -58,8 +60,14 @@ pub struct PlannedChange {
 
 impl From<&ChangeRecord> for PlannedChange {
     fn from(change: &ChangeRecord) -> Self {
-        let ChangeRecord { key, kind, md5, sha256, size, .. } = change.clone();
-        Self { name: change.name.to_string(), key, kind, md5, sha256, size }
+        Self {
+            name: change.name.to_string(),
+            key: change.key.clone(),
+            kind: change.kind,
+            md5: change.md5.clone(),
+            sha256: change.sha256.clone(),
+            size: change.size,
+        }
     }
 }
 
@@ -272,7 +280,7 @@ fn check_sizes(request: &PublicationRequest) -> Result<(), PublishError> {
     let PublicationRequest { wanted, target, .. } = request;
     let size = |file: &WantedFile| file.content.len() as u64;
     if let Some(file) = wanted.iter().find(|file| size(file) > target.max_file) {
-        let (what, size) = (format!("key {:?}", file.key), size(file));
+        let (what, size) = (format!("key {}", quoted(&file.key)), size(file));
         return Err(PublishError::TooLarge { what, size, option: "max_file", limit: target.max_file });
     }
     let total: u64 = wanted.iter().map(size).sum();

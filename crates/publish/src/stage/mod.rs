@@ -58,12 +58,14 @@ impl Planned {
         Ok(Staged { ledger: self.ledger, claims: self.claims, unchanged, tree })
     }
 
-    fn progress(&self) -> PublicationProgress {
+    /// The changes are in it from then on.
+    fn progress(&mut self) -> PublicationProgress {
         let is_new = |(name, file): &(&SafeName, &PlannedFile)| {
             let known = self.ledger.data.files.get(*name);
             self.old_folder.is_some() || known != Some(&file.entry)
         };
         let next = self.files.iter().filter(is_new);
+        let next = next.map(|(name, file)| (name.clone(), file.entry.clone())).collect();
         let exchange = (self.request.target.swap == SwapKind::Directory).then(|| self.exchange());
         let mut made = self.target.missing.clone();
         if exchange.is_some() {
@@ -80,9 +82,9 @@ impl Planned {
             made,
             made_below: self.made_below(),
             made_before: self.ledger.data.made_folders.clone(),
-            changes: self.changes.clone(),
+            changes: std::mem::take(&mut self.changes),
             exchange,
-            next: next.map(|(name, file)| (name.clone(), file.entry.clone())).collect(),
+            next,
             gone: self.gone.clone(),
             backup_keep: self.request.target.backup.keep,
             source: self.request.source.clone(),
@@ -183,6 +185,14 @@ impl Planned {
 }
 
 impl Staged {
+    /// Adds to what the caller needs to complete it after a crash. It is kept from the swap on.
+    pub fn add_context(&mut self, name: &str, value: serde_json::Value) {
+        let context = self.ledger.progress.as_mut().and_then(|progress| progress.context.as_object_mut());
+        if let Some(context) = context {
+            context.insert(name.to_owned(), value);
+        }
+    }
+
     /// A folder with all files of the project as they will be, and with links to what else is in the folder.
     #[must_use]
     pub fn tree(&self) -> Option<&Path> {

@@ -18,10 +18,10 @@ impl Swapped {
     /// When the ledger cannot be written. The new files are in their places all the same.
     pub fn finish(mut self, note: Value) -> Result<PublicationDone, PublishError> {
         let changes = self.changes();
-        let Some(progress) = self.ledger.progress.clone() else {
+        let Some(mut progress) = self.ledger.progress.take() else {
             return Ok(PublicationDone { ledger: self.ledger, changes });
         };
-        self.enter(&progress, note);
+        self.enter(&mut progress, note);
         self.ledger.save()?;
         failpoint!("publish-entered");
         self.claims.settle(&self.ledger.data);
@@ -33,7 +33,7 @@ impl Swapped {
         Ok(PublicationDone { ledger: self.ledger, changes })
     }
 
-    fn enter(&mut self, progress: &PublicationProgress, note: Value) {
+    fn enter(&mut self, progress: &mut PublicationProgress, note: Value) {
         let data = &mut self.ledger.data;
         data.given = Some(progress.given.clone());
         data.folder = Some(progress.exchange.as_ref().map_or(&*progress.folder, exchange::real).to_owned());
@@ -41,7 +41,7 @@ impl Swapped {
         for name in &progress.gone {
             data.files.remove(name);
         }
-        data.files.extend(progress.next.clone());
+        data.files.extend(std::mem::take(&mut progress.next));
         data.files.extend(std::mem::take(&mut self.unchanged));
         for (name, stamp) in &self.stamps {
             if let Some(file) = data.files.get_mut(name) {
@@ -61,7 +61,7 @@ impl Swapped {
         data.publications.push(PublicationRecord { publication, time, files });
         let surplus = data.publications.len().saturating_sub(KEPT);
         data.publications.drain(..surplus);
-        data.source = progress.source.clone();
+        data.source = std::mem::take(&mut progress.source);
         data.note = note;
     }
 }

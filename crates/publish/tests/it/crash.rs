@@ -116,3 +116,70 @@ fn a_swap_that_cannot_be_completed_is_undone() {
     assert_eq!(site.on_disk(), before());
     assert!(site.leftovers().is_empty());
 }
+
+/// A backup of the state may be of a moment at which a publication ran, and be restored long after its end.
+#[test]
+fn what_was_interrupted_only_in_a_restored_ledger_stays_published() {
+    for (kind, at) in [
+        ("files", "publish-staging"),
+        ("files", "publish-backed-up"),
+        ("files", "publish-staged"),
+        ("files", "publish-swapping"),
+        ("files", "publish-placed:2"),
+        ("files", "publish-deleted"),
+        ("files", "publish-swapped"),
+        ("files", "publish-entered"),
+        ("directory", "publish-staged"),
+        ("directory", "publish-swapping"),
+        ("directory", "publish-exchanged"),
+        ("directory", "publish-swapped"),
+        ("directory", "publish-entered"),
+    ] {
+        for repeats in [1, 2] {
+            let top = tempfile::tempdir().unwrap();
+            let case = format!("{kind} {at}, {repeats} publications since");
+            site(top.path(), kind).publish(&before()).unwrap();
+            crash(top.path(), kind, at);
+            let (ledgers, copied) = (top.path().join("ledgers"), top.path().join("copied"));
+            let copy = |from: &Path, to: &Path| {
+                let copied = Command::new("cp").arg("-a").args([from, to]).status().unwrap();
+                assert!(copied.success());
+            };
+            copy(&ledgers, &copied);
+            let now = site(top.path(), kind);
+            now.recover();
+            (0..repeats).for_each(|_| drop(now.publish(&after()).unwrap()));
+            let backups = now.backups();
+            std::fs::remove_dir_all(&ledgers).unwrap();
+            copy(&copied, &ledgers);
+            std::fs::remove_dir_all(&copied).unwrap();
+            let site = site(top.path(), kind);
+            site.recover();
+            assert_eq!(site.on_disk(), after(), "{case}");
+            assert_eq!(site.backups(), backups, "{case}");
+            let planned = site.plan(&after()).unwrap();
+            assert!(planned.changes().is_empty(), "{case}");
+            planned.adopt(Value::Null).unwrap();
+            assert_eq!(site.recover(), "clean", "{case}");
+            let next = files(&[("a", "3"), ("kept", "1")]);
+            site.publish(&next).unwrap();
+            assert_eq!(site.on_disk(), next, "{case}");
+            assert_eq!(site.leftovers(), Vec::<std::path::PathBuf>::new(), "{case}");
+        }
+    }
+}
+
+#[test]
+fn what_follows_an_undo_is_due_until_it_is_settled() {
+    for kind in ["files", "directory"] {
+        let top = tempfile::tempdir().unwrap();
+        let site = site(top.path(), kind);
+        site.publish(&before()).unwrap();
+        drop(site.stage(&after()).unwrap().swap().unwrap().undo().unwrap());
+        assert_eq!(site.on_disk(), before(), "{kind}");
+        // Its command has not run when the process ends.
+        assert_eq!(site.recover(), "undone", "{kind}");
+        assert_eq!(site.recover(), "clean", "{kind}: once is enough");
+        assert_eq!(site.on_disk(), before(), "{kind}");
+    }
+}

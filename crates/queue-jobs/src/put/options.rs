@@ -111,7 +111,8 @@ pub(super) fn specs() -> [OptionSpec; 8] {
             OptionKind::OneOf(&["accepted", "result"]),
             "When the job ends: once the queue has the message (`accepted`), or as the jobs of the worker ended \
              (`result`); then the result is at `node/NAME` of the worker. Where Redis lost the message and it was put again, \
-             `put_again` is true there: a worker that Redis forgot may have run it, too.",
+             or another server took over while it waited, `put_again` is true there: a worker that Redis forgot may \
+             have run it, too.",
         )
         .default("accepted"),
         new(

@@ -106,6 +106,7 @@ impl ListWorker {
             }
             Err(why) => {
                 let reason = DeadReason::Other(why.to_string());
+                self.bury(item, &reason).await;
                 self.runner.dead(&self.key, "", &reason).await;
                 self.remove(item).await;
                 return None;
@@ -113,6 +114,18 @@ impl ListWorker {
         }
         self.remove(item).await;
         Some(watch)
+    }
+
+    /// Keeps it as a dead letter. Where the user of Redis may not, the others do not wait for that.
+    async fn bury(&self, item: &ListItem, reason: &DeadReason) {
+        while let Err(error) = self.queue.list_bury(&self.key, item, reason).await {
+            if !error.is_temporary() {
+                tracing::warn!(topic = self.key, "an item that cannot be understood is not kept: {error}");
+                return;
+            }
+            tracing::debug!("{error}");
+            tokio::time::sleep(EVERY).await;
+        }
     }
 
     async fn remove(&self, item: &ListItem) {

@@ -73,7 +73,8 @@ pub struct QueueMessage {
     pub attempt: u32,
     /// Whether its origin wants its end.
     pub reply: bool,
-    /// It was put again, since the queue did not know it any more: a worker that the queue forgot may have run it.
+    /// It was put again, since the queue did not know it any more, or it waited when another server took over: a worker
+    /// that the queue forgot may have run it.
     pub put_again: bool,
     /// Whether `param` was encrypted: treat it as secret.
     pub sealed: bool,

@@ -27,6 +27,8 @@ pub(crate) enum Purpose {
     Attempt,
     /// Topic, id and the end.
     End,
+    /// Topic, and who paused it.
+    Pause,
 }
 
 impl Purpose {
@@ -37,6 +39,7 @@ impl Purpose {
             Self::Start => b"herald queue v1 start",
             Self::Attempt => b"herald queue v1 attempt",
             Self::End => b"herald queue v1 end",
+            Self::Pause => b"herald queue v1 pause",
         }
     }
 }

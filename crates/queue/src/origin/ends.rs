@@ -65,18 +65,20 @@ impl AwaitedEnds {
     }
 
     /// The queue lost these: each enters its line again before any of them is put, so that those of one key keep their
-    /// order.
-    pub(super) fn notify_missing(&self, names: &[MessageName]) {
+    /// order. Gives how many are still awaited.
+    pub(super) fn notify_missing(&self, names: &[MessageName]) -> usize {
+        let mut awaited = 0;
         let place = |name: &MessageName| self.all().get(name).and_then(|awaiting| awaiting.place.clone());
         let places: Vec<Option<Arc<LinePlace>>> = names.iter().map(place).collect();
         places.iter().flatten().for_each(|place| place.enter());
         for (MessageName { topic, id }, place) in names.iter().zip(places) {
-            if !self.notify(topic, id, Notice::Missing)
-                && let Some(place) = place
-            {
+            if self.notify(topic, id, Notice::Missing) {
+                awaited += 1;
+            } else if let Some(place) = place {
                 place.leave();
             }
         }
+        awaited
     }
 
     /// By topic, in order.

@@ -189,12 +189,8 @@ impl QueueOrigin {
             match notice {
                 Notice::Ended(end) => ends::add(&mut ends, *end),
                 Notice::Missing => {
-                    tracing::warn!(
-                        queue = self.queue.name(),
-                        topic = message.topic,
-                        id = message.id,
-                        "the queue lost the message: it is put again"
-                    );
+                    // One line for all of them is logged where they are found to be missing.
+                    tracing::debug!(topic = message.topic, id = message.id, "put again");
                     let again = NewMessage { again: true, ..message.clone() };
                     let known = self.put(&again, policy, stop).await?;
                     known.into_iter().for_each(|end| ends::add(&mut ends, end));

@@ -1,5 +1,6 @@
 //! Reads the ends that workers report to this node, and compares what is awaited with what the queue has.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -153,7 +154,13 @@ impl EndsWatch {
                 whole &= self.compare(&of_topic[0].topic, ids, &mut missing).await;
             }
         }
-        self.ends.notify_missing(&missing);
+        let lost = self.ends.notify_missing(&missing);
+        if lost > 0 {
+            let topics: BTreeSet<&str> = missing.iter().map(|name| &*name.topic).collect();
+            let topics = topics.into_iter().collect::<Vec<_>>().join(", ");
+            let queue = self.queue.name();
+            tracing::warn!(queue, topics, "the queue lost messages, which are put again: {lost}");
+        }
         if whole {
             (self.compare_at, self.connects) = (Instant::now() + COMPARE, status.connects);
         }

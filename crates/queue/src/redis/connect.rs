@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::invalid::InvalidQueueSettings;
+use crate::redis::cluster::ClusterPlace;
 use crate::redis::reply;
 use crate::settings::{QueueAddress, QueueSettings, ServerPlace};
 
@@ -39,6 +40,8 @@ impl ConnectFailure {
 /// An open connection. It is closed when this is dropped.
 pub(crate) struct OpenConnection {
     pub(crate) connection: MultiplexedConnection,
+    /// Differs for each start of each server; empty as long as it was not asked for.
+    pub(crate) run_id: Arc<str>,
     driver: JoinHandle<()>,
 }
 
@@ -71,10 +74,21 @@ impl Connecting {
         Ok(Self { address, username, password, tls })
     }
 
-    /// Opens a connection whose requests wait this long for their answers.
-    pub(crate) async fn open(&self, answers: Duration) -> Result<OpenConnection, ConnectFailure> {
+    /// Opens a connection whose requests wait this long for their answers: to the server of the settings, or to
+    /// another one of its cluster.
+    pub(crate) async fn open(
+        &self,
+        other: Option<&ClusterPlace>,
+        answers: Duration,
+    ) -> Result<OpenConnection, ConnectFailure> {
         let late = |_| ConnectFailure::unreachable(format!("no connection within {} s", CONNECT.as_secs()));
-        timeout(CONNECT, self.open_now(answers)).await.map_err(late)?
+        let opened = async {
+            match other {
+                Some(place) => self.tcp(&place.host, place.port, answers).await,
+                None => self.open_now(answers).await,
+            }
+        };
+        timeout(CONNECT, opened).await.map_err(late)?
     }
 
     async fn open_now(&self, answers: Duration) -> Result<OpenConnection, ConnectFailure> {
@@ -124,7 +138,7 @@ impl Connecting {
         let (connection, driver) = MultiplexedConnection::new_with_config(&info, stream, config)
             .await
             .map_err(|error| redis_failure(&error))?;
-        Ok(OpenConnection { connection, driver: tokio::spawn(driver) })
+        Ok(OpenConnection { connection, run_id: "".into(), driver: tokio::spawn(driver) })
     }
 
     async fn master(&self, hosts: &[(String, u16)], master: &str) -> Result<(String, u16), ConnectFailure> {
@@ -151,7 +165,7 @@ impl Connecting {
         let (connection, driver) = MultiplexedConnection::new_with_config(&plain, stream, config)
             .await
             .map_err(|error| redis_failure(&error))?;
-        let mut open = OpenConnection { connection, driver: tokio::spawn(driver) };
+        let mut open = OpenConnection { connection, run_id: "".into(), driver: tokio::spawn(driver) };
         let mut ask = redis::cmd("SENTINEL");
         ask.arg("get-master-addr-by-name").arg(master);
         let answer: Value =

@@ -12,14 +12,17 @@ use async_trait::async_trait;
 use redis::Value;
 
 use crate::error::QueueError;
+use crate::hold_answer::HoldAnswer;
 use crate::invalid::InvalidQueueSettings;
 use crate::message::{DeadReason, NewEnd};
-use crate::queue::{ConsumeMode, ConsumerSettings, DeliveryToken, HoldAnswer, QueueConsumer, Received};
-use crate::redis::engine::{RedisEngine, millis};
+use crate::queue::{ConsumeMode, ConsumerSettings, DeliveryToken, QueueConsumer, Received};
+use crate::redis::engine::RedisEngine;
 use crate::redis::keys;
 use crate::redis::link::{ANSWER, RedisLink};
+use crate::redis::read::{self, StreamsFrom};
 use crate::redis::take::{TakeRequest, TakenMessages, TopicFlags, take};
-use crate::redis::token_calls::{self, RenewTimes, WorkerName};
+use crate::redis::token_calls::{self, RenewTimes};
+use crate::redis::worker_name::WorkerName;
 
 /// The longest wait for a message.
 const WAIT: Duration = Duration::from_secs(1);
@@ -27,6 +30,8 @@ const WAIT: Duration = Duration::from_secs(1);
 const SHORTEST_LEASE: Duration = Duration::from_secs(2);
 /// After an error, so that a loop around it does not spin.
 const AFTER_ERROR: Duration = Duration::from_millis(200);
+/// How many messages whose worker is gone a call brings where there is no place.
+const ENDED: usize = 16;
 /// How often a call looks again at a topic with many messages that cannot be had.
 const LOOKS: usize = 8;
 
@@ -44,6 +49,8 @@ struct ConsumerCore {
     /// TakenMessages, and not yet returned.
     stash: Mutex<Vec<Received>>,
     flags: Mutex<HashMap<String, TopicFlags>>,
+    /// Which run of which server knows what this worker has, by topic.
+    informed: Mutex<HashMap<String, String>>,
     /// One call takes at a time.
     taking: tokio::sync::Mutex<()>,
 }
@@ -82,10 +89,11 @@ impl RedisConsumer {
         let waiting = RedisLink::new(engine.server.clone(), WAIT + ANSWER);
         let core = ConsumerCore {
             engine,
-            worker: WorkerName { owner, group },
+            worker: WorkerName { owner: owner.into(), group },
             settings,
             stash: Mutex::default(),
             flags: Mutex::new(flags),
+            informed: Mutex::default(),
             taking: tokio::sync::Mutex::default(),
         };
         Ok(Self { core: Arc::new(core), waiting, closed: AtomicBool::new(false) })
@@ -109,10 +117,9 @@ impl RedisConsumer {
 
     /// Whether something came.
     async fn wait(&self, from: &WaitFrom) -> Result<bool, QueueError> {
-        let mut read = redis::cmd("XREAD");
-        read.arg("COUNT").arg(1).arg("BLOCK").arg(millis(self.poll())).arg("STREAMS");
-        read.arg(&from.keys).arg(&from.ids);
-        Ok(self.waiting.run(&read).await? != Value::Nil)
+        let from = StreamsFrom { keys: &from.keys, ids: &from.ids };
+        let answers = read::streams(&self.waiting, from, 1, self.poll()).await?;
+        Ok(answers.iter().any(|answer| *answer != Value::Nil))
     }
 
     async fn receive_now(&self, places: usize) -> Result<Vec<Received>, QueueError> {
@@ -165,8 +172,9 @@ impl ConsumerCore {
         let mut looks = 0;
         loop {
             let flags = self.flags(topic);
-            let request = TakeRequest { places: *left, flags };
+            let request = TakeRequest { places: *left, ended: ENDED, flags };
             let mut taken = take(&self.engine, &self.worker, &self.settings, topic, request).await?;
+            self.inform(topic, &taken.run_id).await;
             let after = TopicFlags { take_back: flags.take_back && !taken.all_back, known: true };
             let mut all = self.flags.lock().unwrap_or_else(PoisonError::into_inner);
             all.insert(topic.to_owned(), after);
@@ -179,6 +187,42 @@ impl ConsumerCore {
                 return Ok(taken);
             }
         }
+    }
+}
+
+impl ConsumerCore {
+    /// Where another server answers than before, or another run of it, it may not know what this worker said last: that
+    /// is said again.
+    async fn inform(&self, topic: &str, run_id: &str) {
+        let informed = || self.informed.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = informed().get(topic).cloned();
+        if before.as_deref() == Some(run_id) || run_id.is_empty() {
+            return;
+        }
+        if before.is_some()
+            && let Err(error) = self.say_again(topic).await
+        {
+            // The next call tries again.
+            tracing::debug!("{error}");
+            return;
+        }
+        informed().insert(topic.to_owned(), run_id.to_owned());
+    }
+
+    async fn say_again(&self, topic: &str) -> Result<(), QueueError> {
+        let held = self.engine.held_by(&self.worker, topic);
+        let times = RenewTimes { lease: self.settings.lease, marker_ttl: self.settings.marker_ttl };
+        token_calls::renew(&self.engine, &self.worker, &held, times).await?;
+        token_calls::done_again(&self.engine, topic, &self.engine.recent.of(&self.worker, topic)).await
+    }
+
+    /// Asks all topics for what needs no place.
+    async fn look(&self) -> Result<(), QueueError> {
+        let _one = self.taking.lock().await;
+        for topic in &self.settings.topics {
+            self.take_topic(topic, &mut 0).await?;
+        }
+        Ok(())
     }
 }
 
@@ -198,6 +242,16 @@ impl QueueConsumer for RedisConsumer {
             tokio::time::sleep(AFTER_ERROR).await;
         }
         received
+    }
+
+    async fn look(&self) -> Result<Vec<Received>, QueueError> {
+        let core = self.core.clone();
+        // As in `take`.
+        match tokio::spawn(async move { core.look().await }).await {
+            Ok(looked) => looked?,
+            Err(_) => return Err(self.core.engine.server.unexpected("a call ended without an answer")),
+        }
+        Ok(self.core.unstash())
     }
 
     async fn start(&self, token: &DeliveryToken) -> Result<HoldAnswer, QueueError> {

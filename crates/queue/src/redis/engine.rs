@@ -14,8 +14,11 @@ use crate::queue::DeliveryToken;
 use crate::redis::batch::BatchedScript;
 use crate::redis::connect::Connecting;
 use crate::redis::keys;
-use crate::redis::link::{ANSWER, RedisLink, RedisServer};
+use crate::redis::link::{ANSWER, RedisLink};
+use crate::redis::recent_ends::RecentEnds;
 use crate::redis::script;
+use crate::redis::server::RedisServer;
+use crate::redis::worker_name::WorkerName;
 use crate::settings::QueueSettings;
 
 /// How often a topic is entered into the set of topics: Redis may have been emptied.
@@ -24,8 +27,10 @@ const ANNOUNCE: Duration = Duration::from_secs(30);
 const TOKENS: usize = 10_000;
 
 /// A token that this process got.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct HeldToken {
+    /// Who has it.
+    pub(crate) owner: Arc<str>,
     /// When the server last said that it is valid.
     pub(crate) confirmed: Instant,
     pub(crate) started: bool,
@@ -44,6 +49,7 @@ pub(crate) struct RedisEngine {
     pub(crate) ends: Arc<BatchedScript>,
     announced: Mutex<HashMap<String, Instant>>,
     held: Mutex<HashMap<DeliveryToken, HeldToken>>,
+    pub(crate) recent: RecentEnds,
 }
 
 impl RedisEngine {
@@ -74,6 +80,7 @@ impl RedisEngine {
             server,
             announced: Mutex::default(),
             held: Mutex::default(),
+            recent: RecentEnds::default(),
         })
     }
 
@@ -103,25 +110,34 @@ impl RedisEngine {
         }
         let mut add = redis::cmd("SADD");
         add.arg(keys::TOPICS).arg(topic);
-        self.link.run(&add).await?;
+        self.link.run(keys::TOPICS, &add).await?;
         let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
         announced.insert(topic.to_owned(), Instant::now());
         Ok(())
     }
 
     /// The server said that this token is valid.
-    pub(crate) fn confirm(&self, token: &DeliveryToken, started: bool) {
+    pub(crate) fn confirm(&self, worker: &WorkerName, token: &DeliveryToken, started: bool) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if held.len() >= TOKENS {
             held.retain(|_, held| held.confirmed.elapsed() < Duration::from_secs(3600));
         }
         let before = held.get(token).is_some_and(|held| held.started);
-        let now = HeldToken { confirmed: Instant::now(), started: started || before };
+        let now =
+            HeldToken { owner: worker.owner.clone(), confirmed: Instant::now(), started: started || before };
         held.insert(token.clone(), now);
     }
 
     pub(crate) fn held(&self, token: &DeliveryToken) -> Option<HeldToken> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).get(token).copied()
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).get(token).cloned()
+    }
+
+    /// What this worker has of a topic.
+    pub(crate) fn held_by(&self, worker: &WorkerName, topic: &str) -> Vec<DeliveryToken> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_own =
+            |(token, held): &(&DeliveryToken, &HeldToken)| held.owner == worker.owner && token.topic == topic;
+        held.iter().filter(is_own).map(|(token, _)| token.clone()).collect()
     }
 
     pub(crate) fn drop_token(&self, token: &DeliveryToken) {

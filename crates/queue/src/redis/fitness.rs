@@ -50,6 +50,8 @@ fn judge(info: &str, appendfsync: Option<String>, policy: Option<String>, durabl
         appendfsync,
         maxmemory_policy: policy.or_else(|| field("maxmemory_policy")),
         replicas: field("connected_slaves").and_then(|count| count.parse().ok()),
+        run_id: field("run_id").unwrap_or_default(),
+        is_cluster: field("cluster_enabled").as_deref() == Some("1"),
         findings: Vec::new(),
     };
     let mut errors: Vec<String> = Vec::new();
@@ -70,10 +72,6 @@ fn judge(info: &str, appendfsync: Option<String>, policy: Option<String>, durabl
         None => warnings.push("the server's maxmemory-policy is unknown; it must be noeviction".to_owned()),
     }
     persistence(&fitness, durable, &mut errors, &mut warnings);
-    if field("cluster_enabled").as_deref() == Some("1") {
-        warnings
-            .push("the server is part of a cluster; only a cluster of one server is supported".to_owned());
-    }
     let finding = |is_error: bool| move |text: String| FitnessFinding { is_error, text };
     fitness.findings.extend(errors.into_iter().map(finding(true)));
     fitness.findings.extend(warnings.into_iter().map(finding(false)));

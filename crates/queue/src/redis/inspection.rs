@@ -7,7 +7,8 @@ use redis::Value;
 
 use crate::error::QueueError;
 use crate::inspect::{
-    DeadLetter, ForgottenNode, KnownMessage, MessageState, MessageView, NodeView, TopicStatus,
+    DeadLetter, ForgottenNode, KnownMessage, MessageState, MessageView, NodeView, PausedBy, TopicPause,
+    TopicStatus,
 };
 use crate::message::{Purpose, SignedBytes, open};
 use crate::redis::engine::RedisEngine;
@@ -25,7 +26,7 @@ const SHOWN: Duration = Duration::from_secs(7 * 86400);
 pub(crate) async fn topics(engine: &RedisEngine) -> Result<Vec<String>, QueueError> {
     let mut members = redis::cmd("SMEMBERS");
     members.arg(keys::TOPICS);
-    let answer = engine.link.run(&members).await?;
+    let answer = engine.link.run(keys::TOPICS, &members).await?;
     let mut topics: Vec<String> = reply::texts(&answer);
     topics.retain(|topic| keys::is_topic(topic));
     topics.sort_unstable();
@@ -61,10 +62,18 @@ pub(crate) async fn topic(engine: &RedisEngine, topic: &str) -> Result<TopicStat
         redelivered: count("redelivered"),
         finished: count("finished"),
         dead: reply::count(dead),
-        paused: hash.text("paused") == "1",
+        pause: (hash.text("paused") == "1").then(|| pause_of(engine, topic, &hash)),
         mode: (!mode.is_empty()).then_some(mode),
         nodes,
     })
+}
+
+/// Since when it is paused, and by whom, where that is signed.
+fn pause_of(engine: &RedisEngine, topic: &str, hash: &HashReply) -> TopicPause {
+    let (by, signature) = (hash.bytes("paused_by"), hash.bytes("paused_sign"));
+    let is_signed = engine.keys.verify(Purpose::Pause, &[topic.as_bytes(), &by], &signature).is_ok();
+    let by = is_signed.then(|| serde_json::from_slice(&by).ok()).flatten();
+    TopicPause { since: hash.number("paused_at"), by }
 }
 
 fn between(earlier: i64, now: i64) -> Duration {
@@ -150,8 +159,9 @@ pub(crate) async fn dead_letters(
         None => "-".to_owned(),
     };
     let mut range = redis::cmd("XRANGE");
-    range.arg(keys::dead(topic)).arg(from).arg("+").arg("COUNT").arg(limit);
-    let answer = engine.link.run(&range).await?;
+    let dead = keys::dead(topic);
+    range.arg(&dead).arg(from).arg("+").arg("COUNT").arg(limit);
+    let answer = engine.link.run(&dead, &range).await?;
     Ok(reply::items(&answer).iter().filter_map(|entry| letter(engine, topic, entry)).collect())
 }
 
@@ -193,12 +203,19 @@ pub(crate) async fn requeue_dead(engine: &RedisEngine, letter: &DeadLetter) -> R
     Ok(reply::number(&answer) == 1)
 }
 
-/// Pauses or resumes a topic.
-pub(crate) async fn set_paused(engine: &RedisEngine, topic: &str, paused: bool) -> Result<(), QueueError> {
+/// Pauses a topic, or resumes it where nobody pauses it.
+pub(crate) async fn set_paused(
+    engine: &RedisEngine,
+    topic: &str,
+    by: Option<&PausedBy>,
+) -> Result<(), QueueError> {
     engine.check_topic(topic)?;
     engine.announce(topic).await?;
-    let flag: &[u8] = if paused { b"1" } else { b"0" };
-    engine.link.script(&script::PAUSE, topic, &[flag]).await.map(drop)
+    let Some(by) = by else { return engine.link.script(&script::PAUSE, topic, &[b"0"]).await.map(drop) };
+    // Texts alone: never fails.
+    let by = serde_json::to_vec(by).unwrap_or_default();
+    let signature = engine.keys.sign(Purpose::Pause, &[topic.as_bytes(), &by]);
+    engine.link.script(&script::PAUSE, topic, &[b"1", &by, &signature]).await.map(drop)
 }
 
 /// Removes what is kept for a node.

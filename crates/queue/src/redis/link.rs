@@ -1,146 +1,27 @@
-//! A connection to Redis that is made when it is needed, and again for ever.
+//! Connections to Redis that are made when they are needed, and again for ever.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use herald_base::clock::Clock;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, RedisError, ServerErrorKind, Value};
 use tokio::time::Instant;
 
 use crate::backoff::ReconnectWait;
 use crate::error::QueueError;
-use crate::inspect::{Fitness, QueueStatus};
-use crate::redis::connect::{ConnectFailure, Connecting, OpenConnection, redis_text};
+use crate::inspect::Fitness;
+use crate::redis::cluster::{ClusterPlace, Redirection, ServerMap};
+use crate::redis::connect::OpenConnection;
 use crate::redis::fitness;
 use crate::redis::keys;
 use crate::redis::script::TopicScript;
-use crate::settings::Durability;
+use crate::redis::server::RedisServer;
 
+/// How often one call is sent on by servers of a cluster.
+const REDIRECTIONS: usize = 5;
 /// How long an answer may take.
 pub(crate) const ANSWER: Duration = Duration::from_secs(5);
-
-/// One server, and what is known of it.
-pub(crate) struct RedisServer {
-    pub(crate) queue: String,
-    pub(crate) connecting: Connecting,
-    pub(crate) durable: Durability,
-    pub(crate) clock: Arc<dyn Clock>,
-    status: Mutex<QueueStatus>,
-    /// The last thing that is known is that it cannot be reached.
-    is_lost: AtomicBool,
-}
-
-impl RedisServer {
-    pub(crate) fn new(
-        queue: &str,
-        connecting: Connecting,
-        durable: Durability,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
-        let status = Mutex::new(QueueStatus::default());
-        Self { queue: queue.to_owned(), connecting, durable, clock, status, is_lost: AtomicBool::new(false) }
-    }
-
-    pub(crate) fn status(&self) -> QueueStatus {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn change(&self, change: impl FnOnce(&mut QueueStatus)) {
-        change(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    fn address(&self) -> String {
-        self.connecting.address.to_string()
-    }
-
-    /// A command was answered: another connection may have failed meanwhile.
-    fn answered(&self) {
-        if self.is_lost.swap(false, Ordering::Relaxed) {
-            self.change(|status| {
-                status.connected = true;
-                status.unreachable_since = None;
-                status.problem = None;
-            });
-        }
-    }
-
-    /// It cannot be reached. Logged once, until it is reachable again.
-    fn lost(&self, problem: &str) -> QueueError {
-        let now = self.clock.unix_millis();
-        self.is_lost.store(true, Ordering::Relaxed);
-        self.change(|status| {
-            if status.unreachable_since.is_none() {
-                let address = self.address();
-                tracing::warn!(queue = self.queue, "{address} cannot be reached: {problem}; trying again");
-            }
-            status.connected = false;
-            status.unreachable_since.get_or_insert(now);
-            status.problem = Some(problem.to_owned());
-        });
-        QueueError::Unreachable {
-            queue: self.queue.clone(),
-            address: self.address(),
-            problem: problem.to_owned(),
-            asked: false,
-        }
-    }
-
-    /// A connection failed while it waited for an answer.
-    fn unanswered(&self, problem: &str) -> QueueError {
-        let mut error = self.lost(problem);
-        if let QueueError::Unreachable { asked, .. } = &mut error {
-            *asked = true;
-        }
-        error
-    }
-
-    fn denied(&self, problem: &str) -> QueueError {
-        self.lost(problem);
-        QueueError::Denied { queue: self.queue.clone(), address: self.address(), problem: problem.to_owned() }
-    }
-
-    pub(crate) fn unexpected(&self, problem: impl Into<String>) -> QueueError {
-        QueueError::Unexpected { queue: self.queue.clone(), address: self.address(), problem: problem.into() }
-    }
-
-    fn unfit(&self, problem: &str) -> QueueError {
-        QueueError::Unfit { queue: self.queue.clone(), address: self.address(), problem: problem.to_owned() }
-    }
-
-    /// What an error of a command means; the flag: whether its connection is of no use any more.
-    fn explain(&self, error: &RedisError) -> (QueueError, bool) {
-        use ServerErrorKind as Kind;
-        let is_server = |kind: Kind| error.kind() == redis::ErrorKind::Server(kind);
-        let text = redis_text(error);
-        if is_server(Kind::ReadOnly) || is_server(Kind::MasterDown) {
-            return (self.lost(&format!("it is a replica: {text}")), true);
-        }
-        if is_server(Kind::BusyLoading) || is_server(Kind::TryAgain) || is_server(Kind::ClusterDown) {
-            return (self.lost(&text), true);
-        }
-        match error.code() {
-            Some("OOM") => {
-                let (queue, address) = (self.queue.clone(), self.address());
-                return (QueueError::OutOfMemory { queue, address }, false);
-            }
-            Some("NOAUTH" | "WRONGPASS" | "NOPERM") => return (self.denied(&text), true),
-            Some("MISCONF") => return (self.lost(&text), false),
-            Some("BUSY") => return (self.lost("a script of another program keeps it busy"), false),
-            Some(_) => return (self.unexpected(text), false),
-            None => {}
-        }
-        if error.is_timeout() || error.is_io_error() || error.is_connection_dropped() {
-            return (self.unanswered(&text), true);
-        }
-        if error.is_unrecoverable_error() {
-            (self.unanswered(&text), true)
-        } else {
-            (self.unexpected(text), false)
-        }
-    }
-}
 
 #[derive(Default)]
 struct LinkState {
@@ -152,28 +33,61 @@ struct LinkState {
     last: Option<QueueError>,
 }
 
-/// A connection that is made when it is needed. After a failure it waits before the next try; calls meanwhile fail at
-/// once with the last problem.
-pub(crate) struct RedisLink {
-    pub(crate) server: Arc<RedisServer>,
+/// A connection to one server. After a failure it waits before the next try; calls meanwhile fail at once with the last
+/// problem.
+pub(crate) struct ServerLink {
+    server: Arc<RedisServer>,
+    /// Where a cluster has sent us; else what the settings name.
+    place: Option<ClusterPlace>,
     answers: Duration,
     state: tokio::sync::Mutex<LinkState>,
 }
 
 struct Numbered {
     connection: MultiplexedConnection,
+    run_id: Arc<str>,
     number: u64,
 }
 
-impl RedisLink {
-    pub(crate) fn new(server: Arc<RedisServer>, answers: Duration) -> Self {
-        Self { server, answers, state: tokio::sync::Mutex::default() }
+impl Numbered {
+    fn of(open: &OpenConnection, number: u64) -> Self {
+        Self { connection: open.connection.clone(), run_id: open.run_id.clone(), number }
+    }
+}
+
+/// What a server is asked for.
+enum ServerCall<'a> {
+    Command(&'a Cmd),
+    /// On the keys that begin with the prefix of a topic.
+    Script {
+        script: &'a TopicScript,
+        prefix: &'a str,
+        arguments: &'a [&'a [u8]],
+        /// Whether the id of the server's run is one more argument.
+        with_run_id: bool,
+    },
+}
+
+fn lacks_script(error: &RedisError) -> bool {
+    error.kind() == redis::ErrorKind::Server(ServerErrorKind::NoScript)
+}
+
+/// Why a call has no answer.
+enum NoAnswer {
+    /// Another server of the cluster has its key.
+    Elsewhere(Redirection),
+    Failed(QueueError),
+}
+
+impl ServerLink {
+    pub(crate) fn new(server: Arc<RedisServer>, place: Option<ClusterPlace>, answers: Duration) -> Self {
+        Self { server, place, answers, state: tokio::sync::Mutex::default() }
     }
 
     async fn connection(&self) -> Result<Numbered, QueueError> {
         let mut state = self.state.lock().await;
         if let Some(open) = &state.open {
-            return Ok(Numbered { connection: open.connection.clone(), number: state.number });
+            return Ok(Numbered::of(open, state.number));
         }
         if let (Some(not_before), Some(last)) = (state.not_before, &state.last)
             && Instant::now() < not_before
@@ -182,12 +96,12 @@ impl RedisLink {
         }
         match self.connect().await {
             Ok(open) => {
-                let connection = open.connection.clone();
-                state.open = Some(open);
                 state.number += 1;
+                let numbered = Numbered::of(&open, state.number);
+                state.open = Some(open);
                 state.wait.reset();
                 (state.not_before, state.last) = (None, None);
-                Ok(Numbered { connection, number: state.number })
+                Ok(numbered)
             }
             Err(error) => {
                 state.not_before = Some(Instant::now() + state.wait.next_wait());
@@ -199,17 +113,12 @@ impl RedisLink {
 
     /// Connects, and looks whether the server is fit: it may be another one than last time.
     async fn connect(&self) -> Result<OpenConnection, QueueError> {
-        let failed = |failure: ConnectFailure| {
-            if failure.denied {
-                self.server.denied(&failure.problem)
-            } else {
-                self.server.lost(&failure.problem)
-            }
-        };
-        let mut open = self.server.connecting.open(self.answers).await.map_err(failed)?;
+        let mut open = self.open().await?;
         let fitness = fitness::ask(&mut open.connection, self.server.durable)
             .await
             .map_err(|error| self.server.explain(&error).0.before_the_call())?;
+        self.server.is_cluster.store(fitness.is_cluster, Ordering::Relaxed);
+        open.run_id = fitness.run_id.as_str().into();
         if let Some(problem) = fitness.unfit() {
             let problem = problem.to_owned();
             self.server.change(|status| {
@@ -242,31 +151,84 @@ impl RedisLink {
         }
     }
 
-    /// What the server says of itself.
-    pub(crate) async fn fitness(&self) -> Result<Fitness, QueueError> {
-        let failed = |failure: ConnectFailure| {
-            if failure.denied {
-                self.server.denied(&failure.problem)
-            } else {
-                self.server.lost(&failure.problem)
+    async fn open(&self) -> Result<OpenConnection, QueueError> {
+        self.server.connecting.open(self.place.as_ref(), self.answers).await.map_err(|failure| {
+            let problem = match &self.place {
+                Some(place) => format!("{place} of its cluster: {}", failure.problem),
+                None => failure.problem,
+            };
+            if failure.denied { self.server.denied(&problem) } else { self.server.lost(&problem) }
+        })
+    }
+
+    async fn call(&self, call: &ServerCall<'_>) -> Result<Value, NoAnswer> {
+        let mut numbered = self.connection().await.map_err(NoAnswer::Failed)?;
+        let connection = &mut numbered.connection;
+        let answer = match call {
+            ServerCall::Command(command) => command.query_async(connection).await,
+            ServerCall::Script { script, prefix, arguments, with_run_id } => {
+                let run_id = with_run_id.then_some(numbered.run_id.as_bytes());
+                let arguments: Vec<&[u8]> = arguments.iter().copied().chain(run_id).collect();
+                match script.call(prefix, &arguments).query_async(connection).await {
+                    Err(error) if lacks_script(&error) => {
+                        script.call_with_text(prefix, &arguments).query_async(connection).await
+                    }
+                    other => other,
+                }
             }
         };
-        let mut open = self.server.connecting.open(self.answers).await.map_err(failed)?;
+        match answer {
+            Ok(value) => Ok(self.answered(value)),
+            Err(error) => Err(self.failed(&error, numbered.number).await),
+        }
+    }
+
+    fn answered(&self, value: Value) -> Value {
+        self.server.answered();
+        value
+    }
+
+    async fn failed(&self, error: &RedisError, number: u64) -> NoAnswer {
+        if let Some(redirection) = Redirection::of(error) {
+            return NoAnswer::Elsewhere(redirection);
+        }
+        let (explained, close) = self.server.explain(error);
+        if close {
+            self.close(number).await;
+        }
+        NoAnswer::Failed(explained)
+    }
+}
+
+/// A connection to the server, and where it is one of a cluster to the others as they are needed.
+pub(crate) struct RedisLink {
+    pub(crate) server: Arc<RedisServer>,
+    first: Arc<ServerLink>,
+    answers: Duration,
+    others: Mutex<ServerMap<Arc<ServerLink>>>,
+}
+
+impl RedisLink {
+    pub(crate) fn new(server: Arc<RedisServer>, answers: Duration) -> Self {
+        let first = Arc::new(ServerLink::new(server.clone(), None, answers));
+        Self { server, first, answers, others: Mutex::default() }
+    }
+
+    fn others(&self) -> std::sync::MutexGuard<'_, ServerMap<Arc<ServerLink>>> {
+        self.others.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the server says of itself.
+    pub(crate) async fn fitness(&self) -> Result<Fitness, QueueError> {
+        let mut open = self.first.open().await?;
         fitness::ask(&mut open.connection, self.server.durable)
             .await
             .map_err(|error| self.server.explain(&error).0)
     }
 
-    /// Sends a command, and awaits its answer.
-    pub(crate) async fn run(&self, command: &Cmd) -> Result<Value, QueueError> {
-        let mut numbered = self.connection().await?;
-        match command.query_async(&mut numbered.connection).await {
-            Ok(value) => {
-                self.server.answered();
-                Ok(value)
-            }
-            Err(error) => Err(self.failed(&error, numbered.number).await),
-        }
+    /// Sends a command for this key, and awaits its answer.
+    pub(crate) async fn run(&self, key: &str, command: &Cmd) -> Result<Value, QueueError> {
+        self.route(key, ServerCall::Command(command)).await
     }
 
     /// Calls a script for a topic.
@@ -276,29 +238,63 @@ impl RedisLink {
         topic: &str,
         arguments: &[&[u8]],
     ) -> Result<Value, QueueError> {
-        let prefix = keys::prefix(topic);
-        let mut numbered = self.connection().await?;
-        let first = script.call(&prefix, arguments).query_async(&mut numbered.connection).await;
-        let answer = match first {
-            Err(error) if error.kind() == redis::ErrorKind::Server(ServerErrorKind::NoScript) => {
-                script.call_with_text(&prefix, arguments).query_async(&mut numbered.connection).await
-            }
-            other => other,
-        };
-        match answer {
-            Ok(value) => {
-                self.server.answered();
-                Ok(value)
-            }
-            Err(error) => Err(self.failed(&error, numbered.number).await),
-        }
+        self.call_script(script, topic, arguments, false).await
     }
 
-    async fn failed(&self, error: &RedisError, number: u64) -> QueueError {
-        let (explained, close) = self.server.explain(error);
-        if close {
-            self.close(number).await;
+    /// The same for a script whose last argument is the id of the server's run.
+    pub(crate) async fn script_with_run_id(
+        &self,
+        script: &TopicScript,
+        topic: &str,
+        arguments: &[&[u8]],
+    ) -> Result<Value, QueueError> {
+        self.call_script(script, topic, arguments, true).await
+    }
+
+    async fn call_script(
+        &self,
+        script: &TopicScript,
+        topic: &str,
+        arguments: &[&[u8]],
+        with_run_id: bool,
+    ) -> Result<Value, QueueError> {
+        let prefix = keys::prefix(topic);
+        self.route(&prefix, ServerCall::Script { script, prefix: &prefix, arguments, with_run_id }).await
+    }
+
+    /// Asks the server that has this key, and follows where it sends us.
+    async fn route(&self, key: &str, call: ServerCall<'_>) -> Result<Value, QueueError> {
+        let mut last = None;
+        for _ in 0..=REDIRECTIONS {
+            let known = self.others().of_key(key);
+            match known.as_deref().unwrap_or(&self.first).call(&call).await {
+                Ok(value) => return Ok(value),
+                Err(NoAnswer::Failed(error)) => {
+                    // Another server may have taken over from it.
+                    if error.is_temporary() && known.is_some() {
+                        self.others().forget(key);
+                    }
+                    return Err(error);
+                }
+                Err(NoAnswer::Elsewhere(redirection)) => {
+                    self.follow(&redirection, known.as_deref());
+                    last = Some(redirection);
+                }
+            }
         }
-        explained
+        let place = last.map(|redirection| redirection.to_string()).unwrap_or_default();
+        Err(self.server.lost(&format!("its cluster sends us on and on, to {place}")).before_the_call())
+    }
+
+    fn follow(&self, redirection: &Redirection, from: Option<&ServerLink>) {
+        let Some(place) =
+            redirection.place(from.and_then(|link| link.place.as_ref()), &self.server.connecting.address)
+        else {
+            return;
+        };
+        let new = |place: &ClusterPlace| {
+            Arc::new(ServerLink::new(self.server.clone(), Some(place.clone()), self.answers))
+        };
+        self.others().learn(redirection.slot, place, new);
     }
 }

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::QueueError;
+use crate::message::DeadReason;
 use crate::queue::ListItem;
 use crate::redis::engine::RedisEngine;
+use crate::redis::keys;
 use crate::redis::reply;
 
 /// The lists of this process.
@@ -38,12 +40,12 @@ pub(crate) async fn push(
 ) -> Result<Option<u64>, QueueError> {
     let mut length = redis::cmd("LLEN");
     length.arg(key);
-    if reply::count(&engine.link.run(&length).await?) >= max_length {
+    if reply::count(&engine.link.run(key, &length).await?) >= max_length {
         return Ok(None);
     }
     let mut push = redis::cmd("RPUSH");
     push.arg(key).arg(item);
-    Ok(Some(reply::count(&engine.link.run(&push).await?)))
+    Ok(Some(reply::count(&engine.link.run(key, &push).await?)))
 }
 
 /// Takes items into the consumer's own list.
@@ -64,7 +66,7 @@ pub(crate) async fn take(
     if lists.change(&own_list, |own| own.unknown) {
         let mut range = redis::cmd("LRANGE");
         range.arg(&own_list).arg(0).arg(-1);
-        let all = engine.link.run(&range).await?;
+        let all = engine.link.run(&own_list, &range).await?;
         let all: Vec<Vec<u8>> = reply::items(&all).iter().filter_map(reply::bytes).collect();
         items = lists.change(&own_list, |own| left_over(own, all, places));
     }
@@ -74,7 +76,7 @@ pub(crate) async fn take(
         let before = lists.change(&own_list, |own| std::mem::replace(&mut own.unknown, true));
         let mut take = redis::cmd("LMOVE");
         take.arg(key).arg(&own_list).arg("LEFT").arg("RIGHT");
-        let moved = engine.link.run(&take).await;
+        let moved = engine.link.run(key, &take).await;
         let bytes = match moved {
             Ok(value) => reply::bytes(&value),
             // What was taken before is in the own list, and is returned by the next call.
@@ -109,6 +111,30 @@ fn left_over(own: &mut OwnList, all: Vec<Vec<u8>>, places: usize) -> Vec<Vec<u8>
     rest
 }
 
+/// How many dead letters a topic keeps, about.
+const MOST_DEAD: usize = 10_000;
+/// How much of an item is kept.
+const LONGEST_DEAD: usize = 1 << 20;
+
+/// Makes it a dead letter, as done.lua does with messages.
+pub(crate) async fn bury(
+    engine: &RedisEngine,
+    key: &str,
+    item: &ListItem,
+    reason: &DeadReason,
+) -> Result<(), QueueError> {
+    engine.announce(key).await?;
+    let dead = keys::dead(key);
+    let content = item.item.get(..LONGEST_DEAD).unwrap_or(&item.item);
+    let mut add = redis::cmd("XADD");
+    add.arg(&dead).arg("MAXLEN").arg("~").arg(MOST_DEAD).arg("*");
+    // It has no id.
+    add.arg("i").arg("!").arg("m").arg(content).arg("g").arg("").arg("k").arg("");
+    add.arg("r").arg(reason.to_string()).arg("n").arg(&*engine.node);
+    add.arg("t").arg(engine.now());
+    engine.link.run(&dead, &add).await.map(drop)
+}
+
 /// Removes an item from the own list.
 pub(crate) async fn remove(
     engine: &RedisEngine,
@@ -117,7 +143,7 @@ pub(crate) async fn remove(
 ) -> Result<(), QueueError> {
     let mut remove = redis::cmd("LREM");
     remove.arg(&item.own_list).arg(1).arg(&item.item);
-    engine.link.run(&remove).await?;
+    engine.link.run(&item.own_list, &remove).await?;
     lists.change(&item.own_list, |own| {
         if let Some(place) = own.returned.iter().position(|known| *known == item.item) {
             own.returned.swap_remove(place);

@@ -34,7 +34,7 @@ pub(crate) async fn put(
     })?;
     let mut set = redis::cmd("SET");
     set.arg(&key).arg(sealed).arg("EX").arg(keep.as_secs().max(1));
-    engine.link.run(&set).await.map(drop)
+    engine.link.run(&key, &set).await.map(drop)
 }
 
 pub(crate) async fn get(engine: &RedisEngine, name: &PieceName) -> Result<Option<Vec<u8>>, QueueError> {
@@ -42,7 +42,7 @@ pub(crate) async fn get(engine: &RedisEngine, name: &PieceName) -> Result<Option
     // Not GET: anyone who reaches Redis can put a value of any length there.
     let mut get = redis::cmd("GETRANGE");
     get.arg(&key).arg(0).arg(SEALED_LIMIT);
-    let Value::BulkString(sealed) = engine.link.run(&get).await? else { return Ok(None) };
+    let Value::BulkString(sealed) = engine.link.run(&key, &get).await? else { return Ok(None) };
     let opened = match sealed.len() {
         0 => return Ok(None),
         bytes if bytes > SEALED_LIMIT => Err(RejectedMessage::TooLarge { bytes, limit: SEALED_LIMIT }),
@@ -56,12 +56,15 @@ pub(crate) async fn get(engine: &RedisEngine, name: &PieceName) -> Result<Option
 }
 
 pub(crate) async fn delete(engine: &RedisEngine, names: &[PieceName]) -> Result<(), QueueError> {
-    for names in names.chunks(DELETED) {
-        let mut delete = redis::cmd("DEL");
-        for name in names {
-            delete.arg(key(name));
+    // Those of one message have one slot.
+    for names in names.chunk_by(|one, next| one.message == next.message) {
+        for names in names.chunks(DELETED) {
+            let keys: Vec<String> = names.iter().map(key).collect();
+            let Some(first) = keys.first() else { continue };
+            let mut delete = redis::cmd("DEL");
+            delete.arg(&keys);
+            engine.link.run(first, &delete).await?;
         }
-        engine.link.run(&delete).await?;
     }
     Ok(())
 }

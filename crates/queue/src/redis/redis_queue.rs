@@ -8,10 +8,10 @@ use herald_base::clock::Clock;
 
 use crate::error::QueueError;
 use crate::inspect::{
-    DeadLetter, Fitness, ForgottenNode, KnownMessage, MessageView, QueueStatus, TopicStatus,
+    DeadLetter, Fitness, ForgottenNode, KnownMessage, MessageView, PausedBy, QueueStatus, TopicStatus,
 };
 use crate::invalid::InvalidQueueSettings;
-use crate::message::NewMessage;
+use crate::message::{DeadReason, NewMessage};
 use crate::pieces::PieceName;
 use crate::queue::{ConsumerSettings, ListItem, PutAnswer, Queue, QueueConsumer, ResultReader};
 use crate::redis::consumer::RedisConsumer;
@@ -107,8 +107,8 @@ impl Queue for RedisQueue {
         inspection::requeue_dead(&self.engine, letter).await
     }
 
-    async fn set_paused(&self, topic: &str, paused: bool) -> Result<(), QueueError> {
-        inspection::set_paused(&self.engine, topic, paused).await
+    async fn set_paused(&self, topic: &str, by: Option<&PausedBy>) -> Result<(), QueueError> {
+        inspection::set_paused(&self.engine, topic, by).await
     }
 
     async fn forget(&self, node: &str) -> Result<ForgottenNode, QueueError> {
@@ -133,6 +133,10 @@ impl Queue for RedisQueue {
 
     async fn list_take(&self, key: &str, consumer: &str, places: usize) -> Result<Vec<ListItem>, QueueError> {
         list::take(&self.engine, &self.lists, key, consumer, places).await
+    }
+
+    async fn list_bury(&self, key: &str, item: &ListItem, reason: &DeadReason) -> Result<(), QueueError> {
+        list::bury(&self.engine, key, item, reason).await
     }
 
     async fn list_remove(&self, item: &ListItem) -> Result<(), QueueError> {

@@ -12,9 +12,10 @@ use crate::error::QueueError;
 use crate::invalid::InvalidQueueSettings;
 use crate::message::{SignedBytes, read_end};
 use crate::queue::{QueueResult, ResultReader, ResultReceipt};
-use crate::redis::engine::{RedisEngine, millis};
+use crate::redis::engine::RedisEngine;
 use crate::redis::keys;
 use crate::redis::link::{ANSWER, RedisLink};
+use crate::redis::read::{self, StreamsFrom};
 use crate::redis::reply::{self, HashReply};
 
 /// The longest wait for an end.
@@ -68,15 +69,12 @@ impl RedisResults {
     }
 
     async fn read(&self) -> Result<Vec<QueueResult>, QueueError> {
-        let mut read = redis::cmd("XREAD");
-        read.arg("COUNT").arg(AT_ONCE).arg("BLOCK").arg(millis(WAIT)).arg("STREAMS");
-        for topic in &self.topics {
-            read.arg(keys::results(topic, &self.engine.node));
-        }
-        read.arg(self.from());
-        let answer = self.waiting.run(&read).await?;
+        let keys: Vec<String> =
+            self.topics.iter().map(|topic| keys::results(topic, &self.engine.node)).collect();
+        let from = StreamsFrom { keys: &keys, ids: &self.from() };
+        let answers = read::streams(&self.waiting, from, AT_ONCE, WAIT).await?;
         let mut ends = Vec::new();
-        for stream in reply::items(&answer) {
+        for stream in answers.iter().flat_map(reply::items) {
             let [name, entries] = reply::items(stream) else { continue };
             let name = reply::text(name).unwrap_or_default();
             let named = |topic: &&String| keys::results(topic, &self.engine.node) == name;
@@ -116,12 +114,13 @@ impl RedisResults {
     }
 
     async fn delete(&self, topic: &str, receipts: &[&ResultReceipt]) -> Result<(), QueueError> {
+        let key = keys::results(topic, &self.engine.node);
         let mut delete = redis::cmd("XDEL");
-        delete.arg(keys::results(topic, &self.engine.node));
+        delete.arg(&key);
         for receipt in receipts {
             delete.arg(&receipt.entry);
         }
-        self.engine.link.run(&delete).await?;
+        self.engine.link.run(&key, &delete).await?;
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         for receipt in receipts {
             places.open.remove(&format!("{topic} {}", receipt.entry));

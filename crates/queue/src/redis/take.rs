@@ -4,15 +4,15 @@ use redis::Value;
 use std::time::Duration;
 
 use crate::error::QueueError;
+use crate::hold_answer::HoldAnswer;
 use crate::message::{DeadReason, Purpose, QueueMessage, RejectedMessage, SignedBytes, SigningKeys, open};
-use crate::queue::{
-    ConsumeMode, ConsumerSettings, Delivery, DeliveryToken, HoldAnswer, QueueGap, Received, StartedBy,
-};
+use crate::queue::{ConsumeMode, ConsumerSettings, Delivery, DeliveryToken, QueueGap, Received, StartedBy};
 use crate::redis::engine::{RedisEngine, millis};
 use crate::redis::marker::node_of;
 use crate::redis::reply;
 use crate::redis::script;
-use crate::redis::token_calls::{self, WorkerName};
+use crate::redis::token_calls;
+use crate::redis::worker_name::WorkerName;
 
 /// Whether the first call of a worker takes back what an earlier process had, and whether its node read the topic
 /// before.
@@ -33,6 +33,8 @@ pub(crate) struct TakenMessages {
     pub(crate) more: bool,
     /// Nothing is left that an earlier process had.
     pub(crate) all_back: bool,
+    /// That of the server that answered; empty where it is unknown.
+    pub(crate) run_id: String,
 }
 
 /// Takes at most so many messages of the topic.
@@ -51,7 +53,8 @@ pub(crate) async fn take(
     let places = asked.places.to_string();
     let lease = millis(settings.lease).to_string();
     let ttl = millis(settings.marker_ttl.max(Duration::from_millis(1))).to_string();
-    let arguments: [&[u8]; 10] = [
+    let ended = asked.ended.to_string();
+    let arguments: [&[u8]; 11] = [
         worker.owner.as_bytes(),
         worker.group.as_bytes(),
         mode.as_bytes(),
@@ -62,15 +65,16 @@ pub(crate) async fn take(
         retain.as_bytes(),
         ttl.as_bytes(),
         engine.process.as_bytes(),
+        ended.as_bytes(),
     ];
-    let answer = engine.link.script(&script::TAKE, topic, &arguments).await?;
+    let answer = engine.link.script_with_run_id(&script::TAKE, topic, &arguments).await?;
     match reply::items(&answer) {
         [status, other] if reply::text(status).as_deref() == Some("mode") => Err(QueueError::OtherMode {
             queue: engine.server.queue.clone(),
             topic: topic.to_owned(),
             mode: reply::text(other).unwrap_or_default(),
         }),
-        [_, stream_from, wake_from, _paused, gap, more, messages, taken_back] => {
+        [_, stream_from, wake_from, _paused, gap, more, messages, taken_back, run_id] => {
             let mut received = Vec::new();
             if reply::count(gap) > 0 {
                 let gap = QueueGap { topic: topic.to_owned(), missed: reply::count(gap) };
@@ -85,6 +89,7 @@ pub(crate) async fn take(
                 wake_from: reply::text(wake_from).unwrap_or_else(|| "0-0".to_owned()),
                 more: reply::count(more) == 1,
                 all_back: reply::count(taken_back) == 0,
+                run_id: reply::text(run_id).unwrap_or_default(),
             })
         }
         _ => Err(engine.server.unexpected("the answer of take.lua is not understood")),
@@ -95,6 +100,8 @@ pub(crate) async fn take(
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TakeRequest {
     pub(crate) places: usize,
+    /// How many of those whose worker is gone, where there is no place: they do not run again.
+    pub(crate) ended: usize,
     pub(crate) flags: TopicFlags,
 }
 
@@ -108,10 +115,12 @@ struct TakenEntry {
     start_delivery: String,
     attempt: String,
     attempt_signature: Vec<u8>,
+    /// It waited when another server took over, which may not know that it ran.
+    waited: bool,
 }
 
 fn read(topic: &str, value: &Value) -> Option<TakenEntry> {
-    let [eid, id, body, signature, lane, n, starts, info, info_sig, attempt, attempt_sig, started] =
+    let [eid, id, body, signature, lane, n, starts, info, info_sig, attempt, attempt_sig, started, waited] =
         reply::items(value)
     else {
         return None;
@@ -136,6 +145,7 @@ fn read(topic: &str, value: &Value) -> Option<TakenEntry> {
         start_delivery: text(started),
         attempt: text(attempt),
         attempt_signature: bytes(attempt_sig),
+        waited: reply::number(waited) == 1,
     })
 }
 
@@ -152,7 +162,8 @@ async fn check(
     };
     let opened = open(&engine.keys, topic, &entry.token.id, &entry.signed, None);
     let reason = match opened {
-        Ok(message) => {
+        Ok(mut message) => {
+            message.put_again |= entry.waited;
             entry.token.reply_to = message.reply.then(|| message.origin.clone());
             match history(&engine.keys, &mut entry, &message) {
                 Ok(started_by) => {
@@ -161,7 +172,7 @@ async fn check(
                     } else if entry.token.starts >= settings.max_deliveries {
                         DeadReason::Deliveries(entry.token.starts)
                     } else {
-                        engine.confirm(&entry.token, false);
+                        engine.confirm(worker, &entry.token, false);
                         return Ok(Some(Received::Message(Box::new(Delivery {
                             deliveries: entry.token.starts,
                             attempt: entry.token.attempt,
@@ -177,7 +188,7 @@ async fn check(
         Err(problem) => DeadReason::Rejected(problem),
     };
     // It was taken, and not started.
-    engine.confirm(&entry.token, false);
+    engine.confirm(worker, &entry.token, false);
     let answer = token_calls::dead(engine, worker, &entry.token, &reason, settings.marker_ttl).await?;
     let id = if entry.token.id.starts_with('!') { String::new() } else { entry.token.id };
     Ok((answer == HoldAnswer::Done).then(|| Received::Dead { topic: topic.to_owned(), id, reason }))

@@ -7,24 +7,22 @@ use redis::Value;
 use serde_json::json;
 
 use crate::error::QueueError;
+use crate::hold_answer::HoldAnswer;
 use crate::message::{DeadReason, EndStatus, MessageEnd, NewEnd, Purpose, SignedBytes, sign_end};
-use crate::queue::{DeliveryToken, HoldAnswer};
+use crate::queue::DeliveryToken;
 use crate::redis::engine::{RedisEngine, millis};
 use crate::redis::marker::node_of;
+use crate::redis::recent_ends::RecentEnd;
 use crate::redis::reply;
 use crate::redis::script;
+use crate::redis::worker_name::WorkerName;
 
+/// Which argument of done.lua says whether a lost marker is made again.
+const ADOPTS: usize = 4;
+/// How many ends one call says again.
+const ENDS: usize = 64;
 /// How many tokens one call renews or releases.
 const TOKENS: usize = 250;
-
-/// Who a worker is.
-#[derive(Debug, Clone)]
-pub(crate) struct WorkerName {
-    /// `NODE/TRIGGER`.
-    pub(crate) owner: String,
-    /// Empty with `mode: compete`, `:NODE` with `mode: every`.
-    pub(crate) group: String,
-}
 
 fn answer_of(engine: &RedisEngine, value: &Value) -> Result<HoldAnswer, QueueError> {
     match reply::texts(value).as_slice() {
@@ -85,7 +83,7 @@ pub(crate) async fn start(
     let value = engine.starts.call(&token.topic, &arguments).await?;
     let answer = answer_of(engine, &value)?;
     match answer {
-        HoldAnswer::Done => engine.confirm(token, true),
+        HoldAnswer::Done => engine.confirm(worker, token, true),
         _ => engine.drop_token(token),
     }
     Ok(answer)
@@ -104,7 +102,7 @@ pub(crate) async fn renew(
         for places in places.chunks(TOKENS) {
             let mut arguments = vec![
                 worker.group.clone().into_bytes(),
-                worker.owner.clone().into_bytes(),
+                worker.owner.as_bytes().to_vec(),
                 lease.clone().into_bytes(),
             ];
             for place in places {
@@ -124,7 +122,7 @@ pub(crate) async fn renew(
     }
     for (token, answer) in tokens.iter().zip(&answers) {
         match answer {
-            HoldAnswer::Done => engine.confirm(token, false),
+            HoldAnswer::Done => engine.confirm(worker, token, false),
             _ => engine.drop_token(token),
         }
     }
@@ -155,7 +153,7 @@ pub(crate) async fn release(
     let mut answers = vec![HoldAnswer::Gone; tokens.len()];
     for (topic, places) in by_topic(tokens) {
         for places in places.chunks(TOKENS) {
-            let mut arguments = vec![worker.group.clone(), worker.owner.clone()];
+            let mut arguments = vec![worker.group.clone(), worker.owner.to_string()];
             for place in places {
                 let token = &tokens[*place];
                 arguments.extend([token.id.clone(), token.delivery.to_string(), token.entry.clone()]);
@@ -284,6 +282,40 @@ async fn finish(
     ];
     let value = engine.ends.call(&token.topic, &arguments).await?;
     let answer = answer_of(engine, &value)?;
+    if answer == HoldAnswer::Done {
+        engine.recent.add(RecentEnd::new(worker, token, &arguments));
+    }
     engine.drop_token(token);
     Ok(answer)
+}
+
+/// Says ends again that a server has accepted: the one that answers now may not know them. The last ones first, which
+/// are the ones that it least knows; until all are said others wait for what they speak of.
+pub(crate) async fn done_again(
+    engine: &RedisEngine,
+    topic: &str,
+    ends: &[RecentEnd],
+) -> Result<(), QueueError> {
+    let newest_first: Vec<&RecentEnd> = ends.iter().rev().collect();
+    for ends in newest_first.chunks(ENDS) {
+        let arguments: Vec<&[u8]> = ends.iter().flat_map(|end| adopting(end)).collect();
+        let value = engine.link.script(&script::DONE, topic, &arguments).await?;
+        for (end, answer) in ends.iter().zip(reply::items(&value)) {
+            if let HoldAnswer::Lost { owner: Some(owner) } = answer_of(engine, answer)? {
+                tracing::warn!(
+                    queue = engine.server.queue,
+                    topic,
+                    "message {} ended here, but the server that took over did not know it, and gave it to {owner}: it may run twice",
+                    end.id
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The arguments of an end, which makes a lost marker again: until it ended nobody else could have the message.
+fn adopting(end: &RecentEnd) -> impl Iterator<Item = &[u8]> {
+    let arguments = end.arguments.iter().enumerate();
+    arguments.map(|(at, argument)| if at == ADOPTS { &b"1"[..] } else { argument.as_slice() })
 }

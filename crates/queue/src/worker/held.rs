@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
 
-use crate::queue::{DeliveryToken, HoldAnswer};
+use crate::hold_answer::HoldAnswer;
+use crate::queue::DeliveryToken;
 
 /// What happened to a message that a worker has.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

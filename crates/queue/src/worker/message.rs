@@ -9,8 +9,9 @@ use super::runner::{NotBegun, RunId, RunReport};
 use super::settings::Acknowledge;
 use super::worker_state::WorkerState;
 use crate::error::QueueError;
+use crate::hold_answer::HoldAnswer;
 use crate::message::{DeadReason, EndStatus, NewEnd};
-use crate::queue::{Delivery, HoldAnswer};
+use crate::queue::Delivery;
 
 /// How long to wait before a statement is made again that the queue did not answer.
 const AGAIN: Duration = Duration::from_millis(500);

@@ -26,6 +26,10 @@ use worker_state::WorkerState;
 /// How long the last statements of a worker that stops may take: what it does not say in this time, others learn when
 /// its leases end.
 const LONGEST_CLOSE: Duration = Duration::from_secs(2);
+/// How often a worker whose places are all taken looks whether the server was replaced, and whether others are gone.
+const LOOK: Duration = Duration::from_millis(500);
+/// The same after an error: the connection was cut, and the next one may be to another server.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// A worker. It stops when [`QueueWorker::receive_until`] returns, and is over when [`QueueWorker::finish`] does.
 pub struct QueueWorker {
@@ -76,10 +80,17 @@ impl QueueWorker {
     }
 
     async fn receive(&self) {
-        let shared = &self.shared;
+        let (shared, mut look) = (&self.shared, LOOK);
         loop {
             // One place at least; as many as are free.
-            let Ok(place) = shared.places.clone().acquire_owned().await else { return };
+            let place = match tokio::time::timeout(look, shared.places.clone().acquire_owned()).await {
+                Ok(Ok(place)) => place,
+                Ok(Err(_)) => return,
+                Err(_) => {
+                    look = self.look().await;
+                    continue;
+                }
+            };
             let free = shared.places.available_permits() + 1;
             drop(place);
             match shared.consumer.receive(free).await {
@@ -90,6 +101,22 @@ impl QueueWorker {
                 }
                 // The status of the queue shows it, and the call has waited.
                 Err(error) => tracing::debug!("{error}"),
+            }
+        }
+    }
+
+    /// Without a free place. Gives the time until the next look.
+    async fn look(&self) -> Duration {
+        match self.shared.consumer.look().await {
+            Ok(all) => {
+                for received in all {
+                    self.take(received).await;
+                }
+                LOOK
+            }
+            Err(error) => {
+                tracing::debug!("{error}");
+                LOOK_AGAIN
             }
         }
     }
@@ -107,7 +134,13 @@ impl QueueWorker {
         let shared = self.shared.clone();
         // Held from now on, so that its lease is renewed while it waits for its place.
         let held = shared.held.hold(&delivery.token);
-        let Ok(place) = shared.places.clone().acquire_owned().await else { return };
+        let place = if delivery.started_by.is_some() {
+            // It does not run again, and an earlier process of this node has the place of what runs still.
+            shared.places.clone().try_acquire_owned().ok()
+        } else {
+            let Ok(place) = shared.places.clone().acquire_owned().await else { return };
+            Some(place)
+        };
         self.tasks.spawn(async move {
             let closed = shared.closed.clone();
             let run = message::run(&shared, &delivery, &held);

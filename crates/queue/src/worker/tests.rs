@@ -14,8 +14,9 @@ use super::held::HeldMessages;
 use super::worker_state::WorkerState;
 use super::*;
 use crate::error::QueueError;
+use crate::hold_answer::HoldAnswer;
 use crate::message::{DeadReason, EndStatus, NewEnd, QueueMessage};
-use crate::queue::{ConsumeMode, ConsumerSettings, DeliveryToken, HoldAnswer, QueueConsumer, QueueGap};
+use crate::queue::{ConsumeMode, ConsumerSettings, DeliveryToken, QueueConsumer, QueueGap};
 
 /// The statements that the queue answers; the others fail.
 #[derive(Default)]
@@ -42,6 +43,10 @@ impl FakeConsumer {
 impl QueueConsumer for FakeConsumer {
     async fn receive(&self, _: usize) -> Result<Vec<Received>, QueueError> {
         std::future::pending().await
+    }
+
+    async fn look(&self) -> Result<Vec<Received>, QueueError> {
+        self.say("look").map(|_| Vec::new())
     }
 
     async fn start(&self, _: &DeliveryToken) -> Result<HoldAnswer, QueueError> {
@@ -217,4 +222,18 @@ async fn an_end_waits_for_a_queue_that_is_away() {
     let held = shared.held.hold(&delivery.token);
     let run = message::run(&shared, &delivery, &held);
     assert!(tokio::time::timeout(Duration::from_secs(10_000), run).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_without_a_place_looks_at_the_server_and_sooner_when_it_does_not_answer() {
+    for (answered, looks) in [(&["look"][..], 4), (&[][..], 16)] {
+        let said = Arc::<Mutex<Vec<&'static str>>>::default();
+        let consumer = FakeConsumer { answered, denied: false, said: Arc::clone(&said) };
+        let shared = Arc::new(state(consumer, Arc::default()));
+        let _taken = shared.places.clone().acquire_owned().await.unwrap();
+        let worker = QueueWorker { shared, tasks: TaskTracker::new() };
+        let received = tokio::time::timeout(Duration::from_millis(2050), worker.receive()).await;
+        assert!(received.is_err(), "it goes on until it is stopped");
+        assert_eq!(*said.lock().unwrap(), vec!["look"; looks], "{answered:?}");
+    }
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use e2e::redis::RedisServer;
 use herald_queue::{
-    ConsumerSettings, DeadReason, Delivery, EndStatus, HoldAnswer, MessageState, NewMessage, PutAnswer,
-    Queue, QueueConsumer, Received, RejectedMessage,
+    ConsumerSettings, DeadReason, Delivery, EndStatus, HoldAnswer, MessageState, NewMessage, PausedBy,
+    PutAnswer, Queue, QueueConsumer, Received, RejectedMessage,
 };
 use serde_json::json;
 
@@ -296,10 +296,23 @@ async fn a_paused_topic_delivers_nothing_until_it_is_resumed() {
     let server = RedisServer::start(&[]);
     let origin = queue(&server, "origin");
     let worker = worker(&origin);
-    origin.set_paused("t", true).await.unwrap();
+    let by = PausedBy {
+        user: Some("anna".to_owned()),
+        via: "page".to_owned(),
+        address: None,
+        reason: Some("a \"reason\" – ü".to_owned()),
+    };
+    origin.set_paused("t", Some(&by)).await.unwrap();
     put(&origin, &message("1")).await;
     nothing(&*worker, Duration::from_millis(700)).await;
-    assert!(origin.topic("t").await.unwrap().paused);
-    origin.set_paused("t", false).await.unwrap();
+    let pause = origin.topic("t").await.unwrap().pause.unwrap();
+    assert_eq!(pause.by, Some(by), "who paused it is kept for every server");
+    assert!(pause.since.is_some_and(|since| since > 1_700_000_000_000), "{pause:?}");
+    // Who has no key cannot say who it was.
+    server.run(&["HSET", "{herald:t}:m", "paused_by", r#"{"via":"page","user":"root"}"#]);
+    let pause = origin.topic("t").await.unwrap().pause.unwrap();
+    assert_eq!(pause.by, None);
+    origin.set_paused("t", None).await.unwrap();
+    assert_eq!(origin.topic("t").await.unwrap().pause, None);
     run(&*worker, &one(&*worker).await).await;
 }

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use e2e::redis::RedisServer;
+use e2e::redis::{RedisReply, RedisServer};
 use herald_base::clock::SystemClock;
 use herald_queue::{
     ConsumeMode, ConsumerSettings, Delivery, Durability, EndStatus, HoldAnswer, NewEnd, NewMessage,
@@ -142,6 +142,20 @@ pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T 
         assert!(began.elapsed() < Duration::from_secs(20), "not in time: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// Waits until the replica has heard of everything that the server did.
+pub async fn replicated(server: &RedisServer, replica: &RedisServer) {
+    let field = |info: &RedisReply, name: &str| {
+        info.text().lines().find_map(|line| line.strip_prefix(name).map(|value| value.trim().to_owned()))
+    };
+    until("the replica has everything", async || {
+        let (own, others) = (server.ask(&["INFO", "replication"]), replica.ask(&["INFO", "replication"]));
+        let offset = field(&own, "master_repl_offset:");
+        let is_up = field(&others, "master_link_status:").as_deref() == Some("up");
+        (is_up && offset.is_some() && offset == field(&others, "slave_repl_offset:")).then_some(())
+    })
+    .await;
 }
 
 pub async fn within<T>(span: Duration, future: impl Future<Output = T>) -> T {

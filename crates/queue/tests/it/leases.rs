@@ -58,10 +58,40 @@ async fn a_message_whose_worker_died_after_the_start_says_so() {
     assert_eq!((again.attempt, again.deliveries, &again.started_by), (2, 1, &None));
     run(&*other, &again).await;
     let late = dead.done(&first.token, &end(EndStatus::Failed)).await.unwrap();
-    assert_eq!(late, HoldAnswer::Lost { owner: None });
+    assert_eq!(late, lost_to("web2"), "it has ended it");
     let known = origin.compare("t", &["1".to_owned()]).await.unwrap().remove(0);
     assert_eq!((known.state, known.ends[0].status), (MessageState::Ended, EndStatus::Succeeded));
     assert_eq!((known.ends[0].attempt, known.ends[0].deliveries), (2, 2));
+}
+
+/// The origin must not wait for a place to hear that the job is lost.
+#[tokio::test]
+async fn without_a_free_place_a_worker_gets_what_a_dead_one_started_and_nothing_else() {
+    let server = RedisServer::start(&[]);
+    let (origin, dead) = (queue(&server, "origin"), queue(&server, "web1"));
+    for id in ["1", "2", "3"] {
+        put(&origin, &message(id)).await;
+    }
+    let dead = worker(&dead);
+    let first = one(&*dead).await;
+    assert_eq!(dead.start(&first.token).await.unwrap(), HoldAnswer::Done);
+    let second = one(&*dead).await;
+    assert_eq!((&*first.message.id, &*second.message.id), ("1", "2"));
+    drop(dead);
+    let other = queue(&server, "web2");
+    let other = worker(&other);
+    let looked =
+        until("its lease ends", async || messages(other.look().await.unwrap()).into_iter().next()).await;
+    assert_eq!(looked.message.id, "1");
+    assert_eq!(looked.started_by.as_ref().map(|by| &*by.node), Some("web1"));
+    let done = other.done(&looked.token, &end(EndStatus::Lost)).await.unwrap();
+    assert_eq!(done, HoldAnswer::Done);
+    for _ in 0..8 {
+        assert!(messages(other.look().await.unwrap()).is_empty(), "the others need a place");
+        tokio::time::sleep(LEASE / 4).await;
+    }
+    let known = origin.compare("t", &["1".to_owned()]).await.unwrap().remove(0);
+    assert_eq!((known.state, known.ends[0].status), (MessageState::Ended, EndStatus::Lost));
 }
 
 #[tokio::test]

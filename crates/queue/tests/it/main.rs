@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod access;
+mod cluster;
 mod compete;
 mod every;
 mod faults;
@@ -13,6 +14,7 @@ mod leases;
 mod networks;
 mod origin;
 mod plain_list;
+mod promotion;
 mod results;
 mod signatures;
 mod soak;

@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use herald_base::file_lock::FileLock;
 use herald_base::{failpoint, os_error};
 use herald_wire::manifest::FileSum;
 use herald_wire::name;
@@ -27,7 +28,7 @@ pub(crate) struct Staging {
     data_dir: PathBuf,
     folder: PathBuf,
     /// Held locked: the sweep of other executors and daemons sees that this folder is in use.
-    _lock: File,
+    _lock: FileLock,
     files: BTreeMap<String, FileSum>,
 }
 
@@ -169,13 +170,13 @@ pub(crate) async fn sweep(data_dir: &Path) {
 }
 
 /// `None` when another process holds it, or the folder is gone.
-fn try_lock(folder: &Path) -> io::Result<Option<File>> {
+fn try_lock(folder: &Path) -> io::Result<Option<FileLock>> {
     let file = match File::open(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file?,
     };
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok((file.metadata()?.nlink() > 0).then_some(file)),
+        Ok(()) => Ok((file.metadata()?.nlink() > 0).then(|| FileLock::new(file))),
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
         Err(error) => Err(error.into()),
     }

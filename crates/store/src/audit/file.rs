@@ -22,8 +22,14 @@ const TRIM_EVERY: i64 = 64;
 
 #[async_trait]
 impl AuditLog for JournalStore {
-    async fn record(&self, record: AuditRecord) -> Result<(), AuditError> {
+    async fn record(&self, record: AuditRecord) -> Result<u64, AuditError> {
         with_connection(self, move |connection| insert(connection, &record)).await
+    }
+
+    async fn fail(&self, id: u64, why: String) -> Result<(), AuditError> {
+        let id = i64::try_from(id).unwrap_or(i64::MAX);
+        let update = "UPDATE audit SET failed = ?2 WHERE id = ?1";
+        with_connection(self, move |connection| connection.execute(update, params![id, why]).map(drop)).await
     }
 
     async fn entries(&self, query: AuditQuery) -> Result<AuditPage, AuditError> {
@@ -56,13 +62,13 @@ fn on_file<T>(
     Ok(done)
 }
 
-fn insert(connection: &mut Connection, record: &AuditRecord) -> rusqlite::Result<()> {
+fn insert(connection: &mut Connection, record: &AuditRecord) -> rusqlite::Result<u64> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let Actor { user, via, address, reason } = &record.actor;
     transaction
         .prepare_cached(
-            "INSERT INTO audit (at, user_name, via, address, reason, act, target, refused)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO audit (at, user_name, via, address, reason, act, target, refused, failed)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?
         .execute(params![
             millis(record.at),
@@ -72,12 +78,15 @@ fn insert(connection: &mut Connection, record: &AuditRecord) -> rusqlite::Result
             reason.as_deref(),
             record.act,
             record.target,
-            record.refused
+            record.refused,
+            record.failed
         ])?;
-    if transaction.last_insert_rowid() % TRIM_EVERY == 0 {
+    let id = transaction.last_insert_rowid();
+    if id % TRIM_EVERY == 0 {
         trim(&transaction, MOST_KEPT)?;
     }
-    transaction.commit()
+    transaction.commit()?;
+    Ok(id.unsigned_abs())
 }
 
 pub(super) fn trim(connection: &Connection, most: usize) -> rusqlite::Result<()> {
@@ -106,7 +115,7 @@ fn select(connection: &Connection, query: &AuditQuery) -> rusqlite::Result<Audit
         }
     }
     let sql = format!(
-        "SELECT id, at, user_name, via, address, reason, act, target, refused FROM audit WHERE {} ORDER BY id DESC LIMIT {}",
+        "SELECT id, at, user_name, via, address, reason, act, target, refused, failed FROM audit WHERE {} ORDER BY id DESC LIMIT {}",
         conditions.join(" AND "),
         limit + 1
     );
@@ -123,7 +132,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
         address: name(4)?,
         reason: name(5)?,
     };
-    let (act, target, refused) = (row.get(6)?, row.get(7)?, row.get(8)?);
-    let record = AuditRecord { at: time(row.get(1)?), actor, act, target, refused };
+    let (act, target, refused, failed) = (row.get(6)?, row.get(7)?, row.get(8)?, row.get(9)?);
+    let record = AuditRecord { at: time(row.get(1)?), actor, act, target, refused, failed };
     Ok(AuditEntry { id: row.get::<_, i64>(0)?.unsigned_abs(), record })
 }

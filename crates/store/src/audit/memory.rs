@@ -24,7 +24,7 @@ struct Newest {
 
 #[async_trait]
 impl AuditLog for MemoryAudit {
-    async fn record(&self, record: AuditRecord) -> Result<(), AuditError> {
+    async fn record(&self, record: AuditRecord) -> Result<u64, AuditError> {
         let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
         inside.last += 1;
         let is_same = |entry: &AuditEntry| entry.record.class() == record.class();
@@ -35,6 +35,14 @@ impl AuditLog for MemoryAudit {
         }
         let id = inside.last;
         inside.entries.push_back(AuditEntry { id, record });
+        Ok(id)
+    }
+
+    async fn fail(&self, id: u64, why: String) -> Result<(), AuditError> {
+        let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = inside.entries.iter_mut().rev().find(|entry| entry.id == id) {
+            entry.record.failed = Some(why);
+        }
         Ok(())
     }
 

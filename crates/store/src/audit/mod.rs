@@ -9,6 +9,7 @@ pub(crate) mod record;
 pub use memory::MemoryAudit;
 pub use record::{
     AuditEntry, AuditError, AuditLog, AuditPage, AuditQuery, AuditRecord, MOST_ENTRIES, MOST_KEPT,
+    RequestedActs,
 };
 
 #[cfg(test)]

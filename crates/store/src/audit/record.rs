@@ -1,6 +1,6 @@
 //! What is recorded, and what can be asked.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use herald_core::actor::Actor;
@@ -29,6 +29,30 @@ pub struct AuditRecord {
     pub target: String,
     /// Why it was refused; none: it was accepted.
     pub refused: Option<String>,
+    /// Why it had no effect, although it was accepted: what it was for is not there, say. Known only afterwards.
+    pub failed: Option<String>,
+}
+
+/// The entries of what one request does, until its response is known.
+#[derive(Debug, Clone, Default)]
+pub struct RequestedActs(Arc<Mutex<Vec<u64>>>);
+
+impl RequestedActs {
+    /// One more.
+    pub fn add(&self, id: u64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+    }
+
+    /// Marks them as acts without effect, and logs it. What cannot be recorded is logged alone.
+    pub async fn fail(&self, log: &dyn AuditLog, why: &str) {
+        let ids = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        for id in ids {
+            tracing::info!("the act that was accepted had no effect: {why}");
+            if let Err(error) = log.fail(id, why.to_owned()).await {
+                tracing::error!("{error}; the audit does not say that the act had no effect");
+            }
+        }
+    }
 }
 
 /// Entries that push out only one another: one who may do nothing, or who logs in again and again, cannot push out what
@@ -121,11 +145,18 @@ pub enum AuditError {
 /// Records who did what.
 #[async_trait]
 pub trait AuditLog: Send + Sync + 'static {
-    /// Records something. Once this returns, it outlives a crash where the journal does.
+    /// Records something, and gives the number of the entry. Once this returns, it outlives a crash where the journal
+    /// does.
     ///
     /// # Errors
     /// When it could not be recorded: then it must not be done.
-    async fn record(&self, record: AuditRecord) -> Result<(), AuditError>;
+    async fn record(&self, record: AuditRecord) -> Result<u64, AuditError>;
+
+    /// Adds to an entry why the act had no effect. Nothing, where the entry is not kept any more.
+    ///
+    /// # Errors
+    /// When it could not be recorded.
+    async fn fail(&self, id: u64, why: String) -> Result<(), AuditError>;
 
     /// What was recorded.
     ///

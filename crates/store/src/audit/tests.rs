@@ -28,6 +28,7 @@ fn record(user: Option<&str>, act: &str, refused: Option<&str>) -> AuditRecord {
         act: act.to_owned(),
         target: "job 1".to_owned(),
         refused: refused.map(str::to_owned),
+        failed: None,
     }
 }
 
@@ -55,6 +56,16 @@ async fn fill_and_ask(log: &dyn AuditLog) {
         let found: Vec<u64> = page.entries.iter().map(|entry| entry.id).collect();
         assert_eq!((found, page.next), (ids, next), "{asked:?}");
     }
+    // What is known of an act afterwards is added to its entry, and to no other.
+    let acts = RequestedActs::default();
+    acts.fail(log, "nothing was done").await;
+    acts.add(3);
+    acts.clone().fail(log, "there is no job 1").await;
+    acts.fail(log, "a second response").await;
+    log.fail(99, "it is not kept any more".to_owned()).await.unwrap();
+    let all = log.entries(query(None, None, None, 10)).await.unwrap();
+    let failed = all.entries.iter().filter_map(|entry| Some((entry.id, entry.record.failed.as_deref()?)));
+    assert_eq!(failed.collect::<Vec<_>>(), [(3, "there is no job 1")]);
     let newest = log.entries(query(None, None, None, 1)).await.unwrap();
     assert_eq!(newest.entries[0].record, record(None, "reload", Some("this needs the role admin")));
 }

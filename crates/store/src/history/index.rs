@@ -39,10 +39,10 @@ pub(crate) fn take_in(
     Ok(unkept)
 }
 
-/// The number of the batch that is taken in next.
+/// The number of the batch that is taken in next. A row that is missing is damage, as one that holds no such number is.
 pub(crate) fn position(connection: &Connection) -> rusqlite::Result<u64> {
-    let next: i64 = connection.query_row("SELECT next FROM position", [], |row| row.get(0))?;
-    Ok(u64::try_from(next).unwrap_or(0))
+    let next = connection.query_row("SELECT (SELECT next FROM position)", [], |row| row.get::<_, i64>(0))?;
+    u64::try_from(next).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, next))
 }
 
 /// An event of this step.

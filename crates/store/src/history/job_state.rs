@@ -170,6 +170,13 @@ impl JobState {
         })
     }
 
+    /// The attempt whose output there is: the one before, while the job waits for its next one.
+    #[must_use]
+    pub fn attempt_with_output(&self) -> u32 {
+        let waits = self.status == JobStatus::Queued && self.attempt > 1;
+        if waits { self.attempt - 1 } else { self.attempt }
+    }
+
     /// A job that was just created.
     pub(crate) fn queued(attempt: u32) -> Self {
         let (started_at, ended_at, retry_at, error) = (None, None, None, None);

@@ -108,6 +108,7 @@ impl KeptJob {
             executor: job.executor.clone(),
             chain_depth: job.chain_depth,
             queued_at: self.queued_at,
+            first_started_at: self.attempts.iter().filter_map(|attempt| attempt.started_at).min(),
             state: self.state.clone(),
         }
     }

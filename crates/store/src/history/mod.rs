@@ -35,6 +35,7 @@ pub use job_times::{JobTime, JobTimes, JobTimesQuery};
 pub use lookup::{FoundId, IdKind, IdLookup, IdPart, MOST_CANDIDATES, SHORTEST_PART, WantedId};
 pub use memory::MemoryHistory;
 pub use offline::{OfflineError, OfflineHistory};
+pub use progress::first_job;
 pub use query::{FoundJob, History, HistoryError, JobQuery, Unreadable};
 pub use result_series::result_series;
 pub use results::{ResultPage, ResultQuery, ResultView};

@@ -1,14 +1,50 @@
 //! How far an event is, out of a history: for a trigger that waits for the jobs of an event that an earlier process
 //! accepted.
 
-use herald_core::watch::{Ended, EventProgress};
+use std::time::Duration;
+
+use herald_core::activation::Name;
+use herald_core::watch::{Ended, EventProgress, Watch};
 
 use super::job_state::{JobState, JobStatus};
 use super::query::{History, HistoryError};
 
+/// How often a job is asked for that is not there yet.
+const AGAIN: Duration = Duration::from_millis(50);
+
 /// How far this event is.
 pub(crate) async fn progress_of(history: &dyn History, event_id: &str) -> EventProgress {
     ended(history, event_id).await.unwrap_or_else(|error| EventProgress::Unreadable(error.to_string()))
+}
+
+/// The first job of this event, as soon as there is one; waits for it for so long. An event with a key that was known
+/// already is an earlier one, whose jobs `watch` does not see.
+pub async fn first_job(
+    history: &dyn History,
+    watch: &Watch,
+    event_id: &str,
+    longest: Duration,
+) -> Option<Name> {
+    let made = async {
+        watch.matched().await;
+        watch.first_job()
+    };
+    let recorded = async {
+        loop {
+            // An error ends with what is read again.
+            if let Ok(Some(event)) = history.event(event_id).await
+                && let Some(job_id) = event.decisions.iter().find_map(|decision| decision.job_id.clone())
+            {
+                return job_id;
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        job_id = made => job_id,
+        job_id = tokio::time::timeout(longest, recorded) => job_id.ok(),
+    }
 }
 
 async fn ended(history: &dyn History, event_id: &str) -> Result<EventProgress, HistoryError> {

@@ -187,17 +187,17 @@ pub(super) fn job(connection: &Connection, id: &str) -> rusqlite::Result<Option<
     let found = connection.prepare_cached(&sql)?.query_row([id], |row| {
         let summary = summary(row)?;
         // Before the end it is that of an attempt.
-        let has_result = summary.state.ended_at.is_some() && row.get_ref(17)? != ValueRef::Null;
+        let has_result = summary.state.ended_at.is_some() && row.get_ref(18)? != ValueRef::Null;
         Ok(JobView {
             summary,
-            selector: name(row, 14)?,
-            trigger_param: object(row, 18)?,
-            select_param: object(row, 15)?,
-            job_param: object(row, 16)?,
-            result: if has_result { Some(object(row, 17)?) } else { None },
+            selector: name(row, 15)?,
+            trigger_param: object(row, 19)?,
+            select_param: object(row, 16)?,
+            job_param: object(row, 17)?,
+            result: if has_result { Some(object(row, 18)?) } else { None },
             attempts: Vec::new(),
-            by: actor(row, 19)?,
-            cancelled_by: actor(row, 20)?,
+            by: actor(row, 20)?,
+            cancelled_by: actor(row, 21)?,
         })
     });
     let Some(mut job) = found.optional()? else { return Ok(None) };

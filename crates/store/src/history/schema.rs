@@ -1,5 +1,6 @@
 //! The tables, their version, and the way from older versions.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ CREATE INDEX idempotency_by_time ON idempotency (at, size);
 ";
 
 /// Each entry leads from the version that is its index to the next one. Never change an entry that was released.
-const MIGRATIONS: [&str; 10] = [
+const MIGRATIONS: [&str; 11] = [
     "
 CREATE TABLE events (
     id TEXT PRIMARY KEY,
@@ -141,6 +142,10 @@ CREATE TABLE pauses (router TEXT PRIMARY KEY, since INTEGER NOT NULL, until INTE
 -- nodes that are drained, which get no new jobs: as the routers that are paused
 CREATE TABLE drains (node TEXT PRIMARY KEY, since INTEGER NOT NULL, until INTEGER, actor TEXT NOT NULL) WITHOUT ROWID;
 ",
+    "
+-- why an act had no effect although it was allowed
+ALTER TABLE audit ADD COLUMN failed TEXT;
+",
 ];
 
 /// How long a connection waits for another one's lock; only the copying of the log back into the file takes any.
@@ -171,6 +176,11 @@ pub(crate) fn open(path: &Path) -> Result<Connection, OpenError> {
             MIGRATIONS.len()
         )));
     }
+    if version == 0
+        && let Some(what) = differences(&connection).map_err(of_history)?.pop()
+    {
+        return Err(OpenError::of_damage(path, &what));
+    }
     for (number, migration) in MIGRATIONS.iter().enumerate().skip(version) {
         migrate(&mut connection, migration, number + 1).map_err(of_history)?;
     }
@@ -187,6 +197,58 @@ fn migrate(connection: &mut Connection, sql: &str, version: usize) -> rusqlite::
 /// The version of the schema.
 pub(super) fn version() -> u32 {
     u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX)
+}
+
+/// Where the tables of a file are not those of its version: a sentence each.
+pub(crate) fn differences(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let version = connection.query_row("PRAGMA user_version", [], |row| row.get::<_, u32>(0))?;
+    let version = usize::try_from(version).unwrap_or(usize::MAX);
+    if version == 0 && !layout(connection)?.is_empty() {
+        return Ok(vec!["its version is missing: it is 0, and there are tables".to_owned()]);
+    }
+    let (meant, there) = (of_version(version)?, layout(connection)?);
+    let differs = |(table, columns): (String, Vec<String>)| match there.get(&table) {
+        None => Some(format!("the table {table} is missing")),
+        Some(found) if *found != columns => Some(format!("the table {table} has other columns")),
+        Some(_) => None,
+    };
+    Ok(layout(&meant)?.into_iter().filter_map(differs).collect())
+}
+
+/// Makes tables that are missing, without anything in them, and says which. Without its position the history cannot go
+/// on: that one stays missing.
+pub(crate) fn make_missing(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let (meant, there) = (of_version(MIGRATIONS.len())?, layout(connection)?);
+    let mut made = Vec::new();
+    for table in layout(&meant)?.into_keys().filter(|table| table != "position" && !there.contains_key(table))
+    {
+        let mut parts =
+            meant.prepare("SELECT sql FROM sqlite_schema WHERE tbl_name = ?1 AND sql IS NOT NULL")?;
+        let parts: Vec<String> = parts.query_map([&table], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        parts.iter().try_for_each(|part| connection.execute_batch(part))?;
+        made.push(format!("the table {table} was missing, and begins empty"));
+    }
+    Ok(made)
+}
+
+/// An empty history of this version.
+fn of_version(version: usize) -> rusqlite::Result<Connection> {
+    let meant = Connection::open_in_memory()?;
+    MIGRATIONS.iter().take(version).try_for_each(|migration| meant.execute_batch(migration))?;
+    Ok(meant)
+}
+
+/// The columns of each table, in order.
+fn layout(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Vec<String>>> {
+    let columns = "SELECT t.name, c.name FROM sqlite_schema t, pragma_table_info(t.name) c \
+                   WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' ORDER BY t.name, c.cid";
+    let mut statement = connection.prepare(columns)?;
+    let mut rows = statement.query([])?;
+    let mut tables = BTreeMap::<String, Vec<String>>::new();
+    while let Some(row) = rows.next()? {
+        tables.entry(row.get(0)?).or_default().push(row.get(1)?);
+    }
+    Ok(tables)
 }
 
 /// A connection to the file as it is.

@@ -8,7 +8,7 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::journal::seal::{self, Seal};
-use crate::lock::OpenError;
+use crate::lock::{self, OpenError};
 
 /// What is sealed to recognize the key.
 const CONSTANT: &str = "heraldd seal.key";
@@ -72,11 +72,12 @@ pub(crate) fn open(folder: &Path, connection: &Connection) -> Result<Seal, OpenE
                 "seal.key is another one than before: the secrets of earlier events cannot be read"
             );
         }
-        let unusable =
-            |error: &dyn std::fmt::Display| OpenError(format!("the journal cannot be used: {error}"));
-        let sealed = seal.seal(CONSTANT).ok_or_else(|| unusable(&"there are no random numbers"))?;
+        let no_random = || OpenError("the journal cannot be used: there are no random numbers".to_owned());
+        let sealed = seal.seal(CONSTANT).ok_or_else(no_random)?;
         let sql = "INSERT OR REPLACE INTO seal_check (only, sealed) VALUES (0, ?1)";
-        connection.execute(sql, [sealed]).map_err(|error| unusable(&error))?;
+        connection
+            .execute(sql, [sealed])
+            .map_err(|error| OpenError::of_history(&lock::file(folder), &error))?;
     }
     Ok(seal)
 }

@@ -9,9 +9,10 @@ use crate::journal::entry::time;
 
 /// The columns, in the order in which [`summary`] reads them.
 pub(super) const SUMMARY: &str = "id, event_id, router, task, trigger_name, executor, depth, queued_at, status, attempt, started_at, \
-                                  ended_at, retry_at, error";
+                                  ended_at, retry_at, error, CASE WHEN attempt > 1 THEN (SELECT min(attempts.started_at) \
+                                  FROM attempts WHERE attempts.job_id = jobs.id) END";
 /// How many they are.
-pub(super) const COLUMNS: usize = 14;
+pub(super) const COLUMNS: usize = 15;
 
 /// The job of a row that begins with these columns.
 pub(super) fn summary(row: &Row<'_>) -> rusqlite::Result<JobSummaryView> {
@@ -24,6 +25,7 @@ pub(super) fn summary(row: &Row<'_>) -> rusqlite::Result<JobSummaryView> {
         executor: name(row, 5)?,
         chain_depth: row.get(6)?,
         queued_at: time(row.get(7)?),
+        first_started_at: row.get::<_, Option<i64>>(14)?.map(time),
         state: JobState::read(row, 8)?,
     })
 }

@@ -36,6 +36,8 @@ pub struct JobSummaryView {
     pub chain_depth: u32,
     /// When it was created.
     pub queued_at: Timestamp,
+    /// When its first attempt started, where it is at a later one.
+    pub first_started_at: Option<Timestamp>,
     /// How far it is.
     pub state: JobState,
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::rand::{SecureRandom, SystemRandom};
 
-use crate::lock::OpenError;
+use crate::lock::{self, OpenError};
 
 const KEY: usize = 32;
 
@@ -27,7 +27,10 @@ impl Seal {
         let path = file(folder);
         let mut bytes = [0_u8; KEY];
         match std::fs::File::open(&path) {
-            Ok(mut file) => file.read_exact(&mut bytes).map_err(|error| wrong(&path, &error))?,
+            Ok(mut file) => file.read_exact(&mut bytes).map_err(|error| match error.kind() {
+                std::io::ErrorKind::UnexpectedEof => too_short(&path),
+                _ => wrong(&path, &error),
+            })?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(wrong(&path, &error)),
         }
@@ -74,6 +77,15 @@ pub(crate) fn file(folder: &Path) -> PathBuf {
     folder.join("seal.key")
 }
 
+fn too_short(path: &Path) -> OpenError {
+    OpenError(format!(
+        "{} is damaged: it is the key that seals the secrets of events in journal.db, and has fewer than {KEY} bytes; \
+         restore the file (it belongs together with journal.db, also in a backup), then start heraldd again; where it is \
+         lost for good, remove it: heraldd makes another one, or says which events wait for the old one",
+        path.display()
+    ))
+}
+
 fn wrong(path: &Path, why: &dyn std::fmt::Display) -> OpenError {
     OpenError(format!("the key {}: {why}", path.display()))
 }
@@ -85,4 +97,22 @@ fn make(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()?;
     std::fs::rename(&aside, path)
+}
+
+/// Says so where an earlier process left other files, and the history that it had is gone. Its key is made after it,
+/// and stays as long as it does.
+pub(crate) fn lost_history(folder: &Path) -> Option<String> {
+    let path = lock::file(folder);
+    let what = match std::fs::metadata(&path) {
+        Ok(about) if about.len() == 0 => "is empty",
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => "is missing",
+        _ => return None,
+    };
+    file(folder).exists().then(|| {
+        format!(
+            "{} {what}, although seal.key is there: the history, the jobs that waited, pauses and positions are lost; \
+             stop heraldd and put a backup back with `heraldd state restore`",
+            path.display()
+        )
+    })
 }

@@ -2,7 +2,7 @@
 
 use herald_core::actor::Actor;
 use herald_core::secret::Mask;
-use rusqlite::{Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::record::{Pause, PauseError, PausedKind};
 use crate::audit::file::with_connection;
@@ -32,11 +32,32 @@ fn sql(kind: PausedKind) -> PauseSql {
     }
 }
 
+/// What can be read; what cannot is named as damage of the state.
 pub(super) async fn load(store: &JournalStore, kind: PausedKind) -> Result<Vec<Pause>, PauseError> {
+    let damage = store.damage();
     with_connection(store, move |connection| {
-        connection.prepare_cached(sql(kind).all)?.query_map([], pause)?.collect()
+        let mut whole = Vec::new();
+        match read(connection, kind, &mut whole) {
+            Err(error) if !damage.is_behind(&error, &format!("a part of the {kind} in journal.db")) => {
+                Err(error)
+            }
+            _ => Ok(whole),
+        }
     })
     .await
+}
+
+fn read(connection: &Connection, kind: PausedKind, whole: &mut Vec<Pause>) -> rusqlite::Result<()> {
+    let mut damaged = Ok(());
+    let mut statement = connection.prepare_cached(sql(kind).all)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        match pause(row) {
+            Ok(pause) => whole.push(pause),
+            Err(error) => damaged = Err(error),
+        }
+    }
+    damaged
 }
 
 pub(super) async fn save(store: &JournalStore, kind: PausedKind, pause: Pause) -> Result<(), PauseError> {

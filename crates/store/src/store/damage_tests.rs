@@ -1,6 +1,7 @@
 //! A state that is damaged: what is whole goes on, and what is not is named.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use herald_core::journal::Record;
 use serde_json::json;
@@ -8,6 +9,7 @@ use serde_json::json;
 use super::JournalStore;
 use super::tests::{KEEP, accepted, append, id, leave_behind, open, plan, queued, routed};
 use crate::history::{History, HistoryError, JobQuery, Unreadable};
+use crate::pauses::{PausedKind, Pauses};
 
 const PAGE: usize = 4096;
 
@@ -160,5 +162,71 @@ fn a_file_that_is_not_a_database_names_the_way_out() {
         .to_string();
     for says in ["file is not a database", "`heraldd state restore`", "`heraldd state salvage`"] {
         assert!(error.contains(says), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_history_that_is_gone_is_named_and_a_new_state_is_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(open(folder.path()).damage().list().is_empty(), "a new state has nothing to report");
+    assert!(open(folder.path()).damage().list().is_empty());
+    let path = folder.path().join("journal.db");
+    for (empty, says) in [(true, "journal.db is empty"), (false, "journal.db is missing")] {
+        for beside in ["journal.db-wal", "journal.db-shm"] {
+            let _ = std::fs::remove_file(folder.path().join(beside));
+        }
+        match empty {
+            true => std::fs::write(&path, "").unwrap(),
+            false => std::fs::remove_file(&path).unwrap(),
+        }
+        let store = open(folder.path());
+        let named = store.damage().list();
+        assert!(named.len() == 1 && named[0].contains(says), "{named:?}");
+        append(&store, &[accepted(&plan("hunter2222"), 9, json!({}))]).await.unwrap();
+    }
+}
+
+/// Fills the page at the root of this table, or what is behind it in the file as well, with rubbish.
+fn spoil(folder: &Path, tables: &[&str]) {
+    let path = folder.join("journal.db");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    let root = |table: &&str| {
+        let sql = "SELECT rootpage FROM sqlite_schema WHERE name = ?1";
+        connection.query_row(sql, [table], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    let pages: Vec<usize> = tables.iter().map(|table| usize::try_from(root(table)).unwrap()).collect();
+    drop(connection);
+    let mut bytes = std::fs::read(&path).unwrap();
+    pages.iter().for_each(|page| bytes[(page - 1) * PAGE..page * PAGE].fill(0x5a));
+    std::fs::write(&path, &bytes).unwrap();
+}
+
+#[tokio::test]
+async fn damaged_pauses_are_named_and_the_rest_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    waiting(folder.path()).await;
+    spoil(folder.path(), &["pauses"]);
+    let store = Arc::new(open(folder.path()));
+    for kind in [PausedKind::Routers, PausedKind::Nodes] {
+        let pauses = Pauses::open(kind, Some(store.clone())).await.unwrap();
+        assert!(pauses.current(jiff::Timestamp::UNIX_EPOCH).is_empty());
+    }
+    let named = store.damage().list();
+    assert!(named.iter().any(|what| what.contains("paused routers in journal.db")), "{named:?}");
+    assert_eq!(recovered(&store), (1, 3));
+}
+
+#[tokio::test]
+async fn what_keeps_the_history_from_being_opened_names_the_way_out() {
+    for tables in [&["position"][..], &["seal_check"], &["position", "jobs", "events"]] {
+        let folder = tempfile::tempdir().unwrap();
+        waiting(folder.path()).await;
+        spoil(folder.path(), tables);
+        let opened = JournalStore::open(folder.path(), KEEP, Arc::new(herald_core::clock::SystemClock));
+        let error = opened.err().unwrap().to_string();
+        for says in ["malformed", "`heraldd state restore`", "`heraldd state salvage`"] {
+            assert!(error.contains(says), "{tables:?}: {error}");
+        }
     }
 }

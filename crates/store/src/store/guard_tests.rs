@@ -174,6 +174,21 @@ async fn sealed_jobs_wait_for_their_key() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_too_short_is_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    with_sealed_job(folder.path()).await;
+    let key = folder.path().join("seal.key");
+    for bytes in [&b""[..], b"x", &[7; 31]] {
+        std::fs::write(&key, bytes).unwrap();
+        let why = refused(folder.path());
+        for says in ["seal.key is damaged", "seals the secrets", "restore the file", "remove it"] {
+            assert!(why.contains(says), "{why}");
+        }
+        assert_eq!(std::fs::read(&key).unwrap(), bytes, "nothing is touched");
+    }
+}
+
+#[tokio::test]
 async fn a_history_without_the_constant_is_judged_by_what_waits() {
     let folder = tempfile::tempdir().unwrap();
     with_sealed_job(folder.path()).await;

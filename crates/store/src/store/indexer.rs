@@ -84,20 +84,24 @@ pub(crate) fn catch_up(
     segments: &Segments,
     state_dir: &Path,
 ) -> Result<CaughtUp, OpenError> {
-    let failed = |error: &dyn std::fmt::Display| {
-        OpenError(format!("the journal in {} cannot be read: {error}", state_dir.display()))
+    let failed = |error: IndexError| {
+        let way_out = match &error {
+            IndexError::History(error) => OpenError::way_out(error),
+            _ => "",
+        };
+        OpenError(format!("the journal in {} cannot be read: {error}{way_out}", state_dir.display()))
     };
-    let next = index::position(connection).map_err(|error| failed(&error))?;
+    let next = index::position(connection).map_err(|error| failed(error.into()))?;
     let mut follower = Follower::new(segments.clone(), next);
     let began = Instant::now();
     let (mut bytes, mut unkept) = (0, Vec::new());
     loop {
-        let batches = read(&mut follower, u64::MAX).map_err(|error| failed(&error))?;
+        let batches = read(&mut follower, u64::MAX).map_err(failed)?;
         if batches.is_empty() {
             break;
         }
         bytes += size(&batches);
-        unkept.extend(apply(connection, &batches, follower.next).map_err(|error| failed(&error))?);
+        unkept.extend(apply(connection, &batches, follower.next).map_err(failed)?);
     }
     if bytes > 0 {
         tracing::info!(

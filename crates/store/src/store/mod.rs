@@ -47,10 +47,10 @@ use crate::history::trim::{Keep, Trimmed};
 use crate::history::{schema, seal_check};
 use crate::journal::entry::{self, millis};
 use crate::journal::log::{self, Follower, JournalLog};
-use crate::journal::seal::Seal;
+use crate::journal::seal::{self, Seal};
 use crate::journal::segment::Frames;
-pub use crate::lock::OpenError;
-use crate::lock::{self, Lock};
+use crate::lock;
+pub use crate::lock::{OpenError, StateLock, lock};
 
 /// Batches on their way to the writer; the dispatcher sends fewer.
 const CHANNEL: usize = 64;
@@ -76,7 +76,7 @@ pub struct JournalStore {
     progress: Progress,
     pub(crate) unindexed: Arc<Unindexed>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    _lock: Lock,
+    _lock: StateLock,
 }
 
 impl JournalStore {
@@ -86,17 +86,28 @@ impl JournalStore {
     /// # Errors
     /// [`OpenError`]: another daemon uses it, it is of a newer version, it cannot be written…
     pub fn open(folder: &Path, keep: Keep, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        let lock = lock::lock(folder)?;
-        let path = lock::file(folder);
-        let mut connection = schema::open(&path)?;
+        Self::open_locked(lock(folder)?, folder, keep, clock)
+    }
+
+    /// As [`Self::open`], of a folder whose lock is taken already.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_locked(
+        lock: StateLock,
+        folder: &Path,
+        keep: Keep,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
+        let (path, damage, lost) = (lock::file(folder), Damage::default(), seal::lost_history(folder));
+        let mut connection = open_history(&path, &damage)?;
         let mut log = JournalLog::open(folder)?;
-        let (segments, damage, syncs) = (log.segments(), Damage::default(), log.syncs.clone());
-        log.missing.take().into_iter().for_each(|missing| damage.found(missing));
+        let (segments, syncs) = (log.segments(), log.syncs.clone());
+        lost.into_iter().chain(log.missing.take()).for_each(|what| damage.found(what));
         let CaughtUp { next, unkept } = indexer::catch_up(&mut connection, &segments, folder)?;
         log.begin_at(next);
         let seal = Arc::new(seal_check::open(folder, &connection)?);
-        let reader = schema::connect(&path, false)
-            .map_err(|error| OpenError(format!("the journal {}: {error}", path.display())))?;
+        let reader = connect(&path)?;
         let (progress, unindexed) = (Progress::new(next, keep), Arc::new(Unindexed::default()));
         progress.report_trimmed(unkept);
         let follower = Follower::new(segments.clone(), next);
@@ -207,6 +218,19 @@ impl Drop for JournalStore {
             let _ = thread.join();
         }
     }
+}
+
+/// Opens the history for writing, with all of its tables.
+fn open_history(path: &Path, damage: &Damage) -> Result<Connection, OpenError> {
+    let connection = schema::open(path)?;
+    let made = schema::make_missing(&connection).map_err(|error| OpenError::of_history(path, &error))?;
+    made.into_iter().for_each(|what| damage.found(format!("{}: {what}", path.display())));
+    Ok(connection)
+}
+
+fn connect(path: &Path) -> Result<rusqlite::Connection, OpenError> {
+    schema::connect(path, false)
+        .map_err(|error| OpenError(format!("the journal {}: {error}", path.display())))
 }
 
 fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {

@@ -94,8 +94,8 @@ fn job(plan: &Plan, event: u64, n: u64, attempt: u32) -> Arc<Job> {
         task: route.task.clone(),
         executor: route.executor.clone(),
         trigger_param: Arc::default(),
-        select_param: route.select_param.clone(),
-        job_param: route.job_param.clone(),
+        select_param: route.select_param.get(),
+        job_param: route.job_param.get(),
         chain_depth: 0,
         attempt,
         by: None,
@@ -261,7 +261,7 @@ async fn secrets_are_those_of_todays_configuration() {
     let stored = &recovered.jobs[0].stored;
     assert_eq!(stored.job.job_param.get("git_password"), Some(&json!("***")));
     let today = restore(&changed, stored.clone()).job;
-    assert_eq!(today.job_param, changed.workflow.route("r", "k").unwrap().job_param);
+    assert_eq!(today.job_param, changed.workflow.route("r", "k").unwrap().job_param.get());
     let gone = restore(&Plan::default(), stored.clone());
     let broken = gone.broken.as_deref().unwrap();
     assert!(broken.contains("job_param/git_password") && broken.contains("\"r\""), "{broken}");

@@ -1,13 +1,15 @@
 //! Copies of a state: made while a daemon may be using it, and put back.
 
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::beside::copy_beside;
 use super::check::{StateReport, inspect};
 use super::files::{
-    StateError, copy, copy_apps, copy_logs, create, database, disk, history, make_empty, make_folder,
-    read_log, refuse_full, sync, write,
+    StateError, copy, copy_logs, create, database, disk, history, make_empty, make_folder, read_log,
+    refuse_full, sync, write,
 };
 use crate::history::schema;
 use crate::journal::{log, seal};
@@ -15,6 +17,8 @@ use crate::lock::{self, lock};
 
 /// The file that a copy gets last: without it, it is not whole.
 const MARK: &str = "backup";
+/// How long publications that run may take to end.
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
 const FIRST_LINE: &str = "herald state backup 1\n";
 
 /// Copies a `state_dir` into an empty or new folder. A daemon may be using it; the copy is its state at one moment of
@@ -38,7 +42,7 @@ pub fn backup(folder: &Path, target: &Path, now: Timestamp) -> Result<(), StateE
     connection.execute("VACUUM INTO ?1", [into]).map_err(history(&path))?;
     std::fs::File::open(&copied).and_then(|file| file.sync_all()).map_err(disk(&copied))?;
     copy_logs(folder, target)?;
-    copy_apps(folder, target)?;
+    copy_beside(folder, target, LONGEST_WAIT)?;
     write(&target.join(MARK), &format!("{FIRST_LINE}{now}\n"))?;
     sync(target)
 }
@@ -92,7 +96,7 @@ pub fn restore(copied: &Path, folder: &Path) -> Result<StateReport, StateError> 
     }
     sync(&log::folder(folder))?;
     copy_logs(copied, folder)?;
-    copy_apps(copied, folder)?;
+    copy_beside(copied, folder, Duration::ZERO)?;
     // Last, under its name at once: before, the folder holds no state.
     let aside = lock::file(folder).with_extension("new");
     copy(&lock::file(copied), &aside)?;

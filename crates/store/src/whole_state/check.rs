@@ -61,9 +61,14 @@ pub(super) fn inspect(folder: &Path) -> Result<StateReport, StateError> {
     // Nothing is written to a file that may be damaged; without the setting it is only tidied when it is closed.
     let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
     check_file(&connection, &path, &mut report);
-    if let Ok(next) = index::position(&connection) {
-        report.batches = log.numbers.iter().filter(|number| **number >= next).count() as u64;
-        report.problems.extend(log.hole(next));
+    match index::position(&connection) {
+        Ok(next) => {
+            report.batches = log.numbers.iter().filter(|number| **number >= next).count() as u64;
+            report.problems.extend(log.hole(next));
+        }
+        Err(error) => report.problems.push(format!(
+            "the position of the history in the journal (table position) cannot be read: {error}"
+        )),
     }
     check_key(folder, &connection, &mut report)?;
     Ok(report)
@@ -127,6 +132,10 @@ fn check_file(connection: &Connection, path: &Path, report: &mut StateReport) {
             report.problems.extend(bad.map(|line| format!("{shown}: {}", line.trim().replace('\n', "; "))));
         }
         Err(error) => report.problems.push(format!("{shown}: {error}")),
+    }
+    match schema::differences(connection) {
+        Ok(found) => report.problems.extend(found.into_iter().map(|found| format!("{shown}: {found}"))),
+        Err(error) => report.problems.push(format!("{shown}: its layout cannot be read: {error}")),
     }
     for (table, key) in
         [("events", "id"), ("jobs", "id"), ("attempts", "job_id"), ("keys", "name"), ("cursors", "source")]

@@ -7,16 +7,12 @@ use std::path::{Path, PathBuf};
 
 use herald_base::private_file::ForeignAccess;
 
-use crate::journal::log;
 use crate::journal::segment::{SegmentError, SegmentReader};
+use crate::journal::{log, seal};
 use crate::lock::{self, OpenError};
 
 /// The logs of jobs.
 pub(super) use crate::job_log::LOGS;
-/// The folder with one for each application that is deployed, and what is copied of each.
-const APPS: &str = "apps";
-const APP_FILES: [&str; 2] = ["book.json", "running.json"];
-
 /// Why a state cannot be checked, copied or repaired.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
@@ -58,7 +54,11 @@ pub(super) fn database(folder: &Path) -> Result<PathBuf, StateError> {
     if path.exists() {
         return Ok(path);
     }
-    Err(StateError::Refused(format!("{} holds no state: there is no journal.db", folder.display())))
+    let why = match seal::lost_history(folder) {
+        Some(lost) => lost,
+        None => format!("{} holds no state: there is no journal.db", folder.display()),
+    };
+    Err(StateError::Refused(why))
 }
 
 /// Makes a folder for a copy; one that is there has to be empty, and of no use to others.
@@ -83,7 +83,7 @@ pub(super) fn refuse_full(folder: &Path, but: &[&str]) -> Result<(), StateError>
         if !but.iter().any(|but| name == *but) {
             let (folder, name) = (folder.display(), name.display());
             return Err(StateError::Refused(format!(
-                "{folder} is not empty ({name}); name an empty or a new folder"
+                "{folder} is not empty ({name}); move it away, or name an empty or a new folder"
             )));
         }
     }
@@ -131,22 +131,6 @@ pub(super) fn copy_logs(from: &Path, to: &Path) -> Result<u64, StateError> {
     }
     sync(&to.join(LOGS))?;
     Ok(count)
-}
-
-/// Copies what is kept of applications: their books, and deployments that are under way. Caches stay behind.
-pub(super) fn copy_apps(from: &Path, to: &Path) -> Result<(), StateError> {
-    for app in entries(&from.join(APPS))? {
-        let Some(name) = app.file_name().filter(|name| !name.as_encoded_bytes().starts_with(b".")) else {
-            continue;
-        };
-        let target = to.join(APPS).join(name);
-        for file in APP_FILES.map(|file| app.join(file)).into_iter().filter(|file| file.is_file()) {
-            make_folder(&target)?;
-            copy(&file, &target.join(file.file_name().unwrap_or_default()))?;
-            sync(&target)?;
-        }
-    }
-    sync(&to.join(APPS))
 }
 
 /// The files and folders in a folder, in order; none where there is no folder, or it is a file.

@@ -1,8 +1,10 @@
 //! A `state_dir` as a whole: checking, copying and repairing it.
 
 mod backup;
+mod beside;
 mod check;
 mod files;
+mod published;
 mod salvage;
 
 #[cfg(test)]

@@ -1,13 +1,15 @@
 //! What is whole of a damaged state, as a new one.
 
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params, params_from_iter};
 
+use super::beside::copy_beside;
 use super::check::bad_value;
-use super::files::{StateError, copy, copy_apps, copy_logs, database, history, make_empty, read_log, sync};
+use super::files::{StateError, copy, copy_logs, database, history, make_empty, read_log, sync};
 use crate::history::{index, schema, seal_check};
 use crate::journal::entry::{self, millis};
 use crate::journal::seal::{self, Seal};
@@ -69,7 +71,7 @@ pub fn salvage(folder: &Path, target: &Path, now: Timestamp) -> Result<Salvaged,
     take_in_log(folder, &mut new, &mut salvaged.lost)?;
     take_key(folder, target, &new, now, &mut salvaged.lost)?;
     copy_logs(folder, target)?;
-    copy_apps(folder, target)?;
+    copy_beside(folder, target, Duration::ZERO)?;
     let count = |table: &str| -> Result<u64, StateError> {
         let sql = format!("SELECT count(*) FROM {table}");
         let count: i64 = new.query_row(&sql, [], |row| row.get(0)).map_err(history(&path))?;

@@ -174,6 +174,55 @@ async fn salvage_is_the_way_out_when_the_key_is_lost() {
     assert_eq!(page.jobs.len(), 2);
 }
 
+/// Whatever part of the layout is damaged: the start that refuses it says what to do, `check` finds it, and `salvage`
+/// makes a state of it that starts.
+#[tokio::test]
+async fn a_damaged_layout_is_found_and_has_a_way_out() {
+    for (harm, names, starts) in [
+        ("DROP TABLE position", "position", false),
+        ("DELETE FROM position", "position", false),
+        ("UPDATE position SET next = 'abc'", "position", false),
+        ("UPDATE position SET next = -5", "position", false),
+        ("DROP TABLE seal_check", "seal_check", true),
+        ("DROP TABLE pauses", "pauses", true),
+        ("DROP TABLE drains", "drains", true),
+        ("DROP TABLE cursors", "cursors", true),
+        ("ALTER TABLE jobs RENAME COLUMN error TO failure", "jobs", true),
+        ("PRAGMA user_version = 0", "version", false),
+    ] {
+        let place = tempfile::tempdir().unwrap();
+        let (folder, new) = (place.path().join("s"), place.path().join("n"));
+        fill(&open(&folder)).await;
+        let history = rusqlite::Connection::open(folder.join("journal.db")).unwrap();
+        history.execute_batch(harm).unwrap();
+        drop(history);
+        let problems = check(&folder).unwrap().problems;
+        assert!(problems.iter().any(|problem| problem.contains(names)), "{harm}: {problems:?}");
+        match JournalStore::open(&folder, KEEP, Arc::new(SystemClock)) {
+            Ok(_) => assert!(starts, "{harm}"),
+            Err(error) => {
+                assert!(!starts && error.to_string().ends_with("`heraldd state salvage`"), "{harm}: {error}");
+            }
+        }
+        let salvaged = salvage(&folder, &new, Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!((check(&new).unwrap().problems, salvaged.events), (Vec::new(), 2), "{harm}");
+        drop(open(&new));
+    }
+}
+
+#[tokio::test]
+async fn a_history_that_is_gone_is_no_new_state() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("s");
+    let said = |folder: &Path| check(folder).unwrap_err().to_string();
+    assert!(said(&folder).ends_with("holds no state: there is no journal.db"), "{}", said(&folder));
+    fill(&open(&folder)).await;
+    std::fs::remove_file(folder.join("journal.db")).unwrap();
+    let said = said(&folder);
+    assert!(said.contains("journal.db is missing, although seal.key is there"), "{said}");
+    assert!(said.contains("put a backup back with `heraldd state restore`"), "{said}");
+}
+
 /// What is sealed begins with a random byte, and positions are the trigger's own: neither is a packed text.
 #[tokio::test]
 async fn bytes_that_begin_as_a_packed_text_are_no_damage() {
@@ -198,4 +247,101 @@ async fn a_backup_without_anything_special_starts_as_it_was() {
     backup(&folder, &copied, Timestamp::UNIX_EPOCH).unwrap();
     restore(&copied, &back).unwrap();
     assert_filled(&back);
+}
+
+/// The files below a folder, and what is in them.
+fn under(folder: &Path) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let mode = path.metadata().unwrap().permissions().mode() & 0o7777;
+            assert_eq!(mode, 0o600, "{}", path.display());
+            found.push((path.display().to_string(), std::fs::read_to_string(&path).unwrap()));
+        }
+    }
+    let name = |path: &str| path.strip_prefix(&format!("{}/", folder.display())).unwrap().to_owned();
+    let mut found: Vec<_> = found.into_iter().map(|(path, content)| (name(&path), content)).collect();
+    found.sort();
+    found
+}
+
+fn write_published(folder: &Path, project: &str, files: &[(&str, &str)]) {
+    let project = folder.join("published/main-1").join(project);
+    std::fs::create_dir_all(project.join("contents")).unwrap();
+    for (name, content) in files {
+        std::fs::write(project.join(name), content).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_was_published_goes_with_it() {
+    let place = tempfile::tempdir().unwrap();
+    let (folder, copied, back) = (place.path().join("s"), place.path().join("b"), place.path().join("r"));
+    fill(&open(&folder)).await;
+    std::fs::write(folder.join("queue-node"), "12345678\n").unwrap();
+    let kept = [("contents/1.json", "{}"), ("contents/1.pack", "content"), ("ledger.json", "{\"id\":1}")];
+    write_published(&folder, "a", &kept);
+    write_published(&folder, "a", &[("ledger.json.new", "half"), ("contents/2.json.new", "half")]);
+    // It was interrupted: its process is gone, so it does not end.
+    let interrupted = [("contents/1.json", "{}"), ("ledger.json", "{}"), ("progress.json", "{\"step\":1}")];
+    write_published(&folder, "b", &interrupted);
+    backup(&folder, &copied, Timestamp::UNIX_EPOCH).unwrap();
+    restore(&copied, &back).unwrap();
+    let salvaged = place.path().join("n");
+    salvage(&folder, &salvaged, Timestamp::UNIX_EPOCH).unwrap();
+    let of = |project: &str, files: &[(&str, &str)]| -> Vec<_> {
+        files.iter().map(|(name, content)| (format!("{project}/{name}"), (*content).to_owned())).collect()
+    };
+    let expected = [of("main-1/a", &kept), of("main-1/b", &interrupted)].concat();
+    for state in [&back, &salvaged] {
+        assert_eq!(under(&state.join("published")), expected, "{}", state.display());
+        assert_eq!(std::fs::read_to_string(state.join("queue-node")).unwrap(), "12345678\n");
+    }
+}
+
+#[tokio::test]
+async fn a_backup_has_a_publication_before_or_after_it() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("s");
+    fill(&open(&folder)).await;
+    // Publishes without an end, each time with other contents, in the order of the executor.
+    let publish = |n: u32| {
+        let project = folder.join("published/main-1/a");
+        let replace = |name: &str, content: &str| {
+            std::fs::write(project.join(format!("{name}.new")), content).unwrap();
+            std::fs::rename(project.join(format!("{name}.new")), project.join(name)).unwrap();
+        };
+        replace("progress.json", &n.to_string());
+        replace(&format!("contents/{n}.json"), &n.to_string());
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        replace("ledger.json", &n.to_string());
+        std::fs::remove_file(project.join(format!("contents/{}.json", n - 1))).unwrap();
+        std::fs::remove_file(project.join("progress.json")).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(40));
+    };
+    write_published(&folder, "a", &[("contents/0.json", "0"), ("ledger.json", "0")]);
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut n = 1;
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                publish(n);
+                n += 1;
+            }
+        });
+        for n in 0..20 {
+            let copied = place.path().join(format!("b{n}"));
+            backup(&folder, &copied, Timestamp::UNIX_EPOCH).unwrap();
+            let files = under(&copied.join("published/main-1/a"));
+            let [contents, ledger] = &files[..] else { panic!("{files:?}") };
+            assert_eq!(contents, &(format!("contents/{}.json", ledger.1), ledger.1.clone()), "{files:?}");
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
 }

@@ -20,6 +20,7 @@ const CHROMIUM: &str = "/usr/bin/chromium";
 /// The keys that are not characters.
 pub const TAB: &str = "\u{e004}";
 pub const ENTER: &str = "\u{e007}";
+pub const ESCAPE: &str = "\u{e00c}";
 pub const PAGE_DOWN: &str = "\u{e00f}";
 
 /// What every start of the browser has in common, so that a screen looks the same on every machine.

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::http::{Message, send_unix};
+use e2e::http::{Message, free_port, send_unix};
+use e2e::nginx::Nginx;
 use e2e::wait::{stays, until_within};
 use serde_json::json;
 
@@ -57,6 +58,106 @@ fn a_job_appears_by_itself() {
     assert!(fired.elapsed() < Duration::from_secs(4), "{:?}: the stream is not used", fired.elapsed());
     assert_eq!(browser.value("window.isFirst"), true);
     assert_eq!(browser.value(&format!("{BANNER}.hidden")), true);
+}
+
+/// A router that starts many jobs does not hide that another one fails.
+#[test]
+fn what_failed_is_seen_behind_many_newer_jobs() {
+    let failing = "  rare:
+    trigger: manual
+    selector: match_map
+    select_param: {match_key: job, match_value: rare}
+    task: {fail: sh}
+    job_param: {cmd: 'false'}
+  common:
+    trigger: manual
+    selector: match_map
+    select_param: {match_key: job, match_value: common}
+    task: {nothing: none}
+";
+    let site = PageSite::new(&format!("{HEAD}{JOBS}{failing}"));
+    site.run_job("rare");
+    for _ in 0..300 {
+        site.fire(&json!({"job": "common"}));
+    }
+    site.run_job("common");
+    let browser = site.browser("anna");
+    browser.wait_text("Of the newest 300 jobs: 300 succeeded");
+    browser.wait_text("rare failed");
+    site.run_job("common");
+    browser.wait_text("rare failed");
+}
+
+/// A screen may be open for long without any news.
+#[test]
+fn how_long_ago_something_was_stays_true() {
+    let site = site();
+    site.run_job("report");
+    let browser = site.browser("anna");
+    open_once(&browser, &site.url("/jobs"));
+    let loaded =
+        "performance.getEntriesByType('resource').filter((one) => one.initiatorType === 'fetch').length";
+    browser.wait("the answer to what the open stream asked", &format!("{loaded} > 0"));
+    let count = browser.value(loaded);
+    browser
+        .wait("a later time", "/^.1\\ds ago.$/.test(document.querySelector('#list time + .ago').innerText)");
+    assert_eq!(browser.value(loaded), count, "nothing was asked");
+}
+
+/// What is neither an event nor a job: acts of others, and reloads.
+#[test]
+fn what_others_do_appears_by_itself() {
+    let site = site();
+    let browser = site.browser("anna");
+    open_once(&browser, &site.url("/"));
+    browser.wait_text("Nothing needs attention.");
+    site.on_socket(&["pause", "report", "--reason", "the disk is full"]);
+    browser.wait_text("router report is paused since ");
+    browser.wait_text("its jobs wait until somebody resumes it · by ");
+    browser.wait_text("“the disk is full”");
+    site.reload_with_mistake("\nroterr: {}\n");
+    browser.wait_text("failed, and the configuration before it runs on: an admin sees why");
+    let admin = site.browser("root");
+    open_once(&admin, &site.url("/"));
+    admin.wait_text("heraldd.yml:");
+    admin.wait_text("roterr");
+    site.reload_with("");
+    for seen in [&browser, &admin] {
+        seen.wait("the end of it", "!document.body.innerText.includes('The reload of ')");
+        assert_eq!(seen.value("window.isFirst"), true);
+    }
+}
+
+#[test]
+fn behind_nginx_it_is_live() {
+    let own = format!("127.0.0.1:{}", free_port());
+    let base = format!("base: 'http://{own}/herald/'");
+    let site = PageSite::new(&format!("{HEAD}{JOBS}").replace("base: /herald/", &base));
+    let location = format!("location /herald/ {{ proxy_pass http://{}; proxy_buffering off; }}", site.page);
+    let _nginx = Nginx::start_at(&site.place, own.parse().unwrap(), &location);
+    let browser = Browser::start();
+    let origin = format!("http://{own}");
+    site.log_in_at(&browser, "anna", &format!("{origin}/herald/login"));
+    let cookies = browser.chromium("Network.getCookies", json!({}));
+    assert_eq!(cookies["cookies"][0]["path"], "/herald/", "{cookies}");
+    open_once(&browser, &format!("{origin}/herald/jobs"));
+    let stream = "performance.getEntriesByType('resource').some((one) => one.initiatorType === 'fetch')";
+    browser.wait("the answer to what the open stream asked", stream);
+    site.run_job("report");
+    browser.wait("the first job", &format!("{ROWS} === 1"));
+    let fired = Instant::now();
+    site.fire(&json!({"job": "report"}));
+    browser.wait("the second", &format!("{ROWS} === 2"));
+    assert!(fired.elapsed() < Duration::from_secs(4), "{:?}: the stream is not used", fired.elapsed());
+    assert_eq!(browser.value("window.isFirst"), true);
+    assert_eq!(browser.value(&format!("{BANNER}.hidden")), true);
+    // What is done goes through as well.
+    browser.click("#list td a");
+    browser.click("#acts summary");
+    browser.click("#acts form button");
+    browser.wait_text("This is the new job.");
+    assert!(browser.address().starts_with(&format!("{origin}/herald/jobs/")), "{}", browser.address());
+    assert_eq!(browser.console(), Vec::<String>::new());
 }
 
 #[test]
@@ -250,7 +351,8 @@ fn a_screen_that_cannot_be_refreshed_says_that_it_is_old() {
     browser.wait("the value", "document.getElementById('main').innerText.includes('succeeded')");
     site.reload_with("");
     site.run_job("report");
-    browser.wait("the banner", &format!("{BANNER}.innerText.includes('What you see is old')"));
+    let old = "/What you see is old: it is of 20\\d\\d-.* Trying again every 5 seconds/";
+    browser.wait("the banner", &format!("{old}.test({BANNER}.innerText)"));
     site.reload_with(board);
     browser.wait("no banner", &format!("{BANNER}.hidden"));
     assert_eq!(browser.value("window.isFirst"), true);

@@ -199,7 +199,10 @@ impl PageSite {
     pub fn full() -> Self {
         let odd = ODD.replace("@HOSTILE@", &format!("'{HOSTILE}'")).replace("@LONG@", LONG);
         let jobs = ["report", "report", "backup_db", "hostile", "long", "flaky", "on_nodes", "report"];
-        let site = Self::busy(&format!("{}{odd}", TYPICAL.replace("@APPS@", HELD)), &jobs);
+        // A name of a trigger may be wider than the screen.
+        let trigger = format!("  {LONG}: {{type: cron, cron: '@yearly'}}\n  by_hand:");
+        let typical = TYPICAL.replace("@APPS@", HELD).replace("  by_hand:", &trigger);
+        let site = Self::busy(&format!("{typical}{odd}"), &jobs);
         site.on_socket(&["deploy", "shop", "--wait"]);
         site.on_socket(&["hold", "wiki", "--reason", HOSTILE]);
         site.on_socket(&["drain", "web2", "--reason", HOSTILE]);
@@ -214,7 +217,7 @@ impl PageSite {
     }
 
     /// Runs a command at the daemon, which must do it.
-    fn on_socket(&self, arguments: &[&str]) {
+    pub fn on_socket(&self, arguments: &[&str]) {
         let (command, rest) = arguments.split_at(1);
         let socket = ["--socket", "@DIR@/state/heraldd.sock"];
         let ended = self.heraldd(&[command, &socket, rest].concat());
@@ -264,6 +267,13 @@ impl PageSite {
     pub fn reload_with(&self, more: &str) {
         self.place.config_as("heraldd.yml", &format!("{}{more}", self.config));
         self.on_socket(&["reload"]);
+    }
+
+    /// Reloads a configuration with a mistake in it, which is refused.
+    pub fn reload_with_mistake(&self, mistake: &str) {
+        self.place.config_as("heraldd.yml", &format!("{}{mistake}", self.config));
+        let ended = self.heraldd(&["reload", "--socket", "@DIR@/state/heraldd.sock"]);
+        assert_ne!(ended.code, Some(0), "{}", ended.text());
     }
 
     /// Ends it at once.
@@ -345,7 +355,7 @@ impl PageSite {
 }
 
 /// Adds a user to the file that the configuration names.
-fn add_user(place: &Place, name: &str, role: &str) {
+pub fn add_user(place: &Place, name: &str, role: &str) {
     let password = place.write("password", &format!("{PASSWORD}\n"));
     let mut command = place.bare("heraldd");
     command.args(["user", "add", name, "--role", role, "-config", &place.text_path("heraldd.yml")]);

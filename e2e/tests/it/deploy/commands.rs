@@ -31,6 +31,16 @@ fn the_commands() {
         assert!(app.stdout.contains(&first) && app.stdout.contains("n3"), "{app:?}");
         let list = site.cli(&["deployments", "shop"]);
         assert!(list.stdout.contains("succeeded") && list.stdout.contains("deploy"), "{list:?}");
+        let (code, record) = site.json(&["deployments", "shop", "last"]);
+        let steps = record["nodes"]["n2"]["steps_ms"].as_object().unwrap();
+        let steps: Vec<&str> = steps.keys().map(String::as_str).collect();
+        assert_eq!((code, steps), (0, vec!["finish", "plan", "prepare", "switch", "verify"]), "{record}");
+        assert!(record["nodes"]["n2"]["steps_ms"]["prepare"].as_u64() > Some(0), "{record}");
+        let one = site.cli(&["deployments", "shop", record["id"].as_str().unwrap()]);
+        for part in ["Took  ", "n2", "plan ", ", prepare ", ", switch ", ", verify ", ", finish "] {
+            assert!(one.code == Some(0) && one.stdout.contains(part), "{part}: {one:?}");
+        }
+        assert_eq!(site.cli(&["deployments", "shop", "no-such-id"]).code, Some(4));
         for args in [
             &["app", "shp"][..],
             &["deploy", "shp"],
@@ -82,8 +92,14 @@ fn the_same_key_and_what_is_live() {
         let (code, same) = site.json(&["deploy", "shop", "--key", "delivery 7"]);
         assert_eq!((code, &same["event_id"]), (0, &one["event_id"]), "{same}");
         assert_eq!(site.wait_deployments(2)["to"], *second);
+        let began = std::time::Instant::now();
         let (code, same) = site.json(&["deploy", "shop", "--key", "delivery 7"]);
-        assert_eq!((code, &same["event_id"]), (0, &one["event_id"]), "{same}");
+        assert_eq!(
+            (code, &same["event_id"], &same["job_id"]),
+            (0, &one["event_id"], &one["job_id"]),
+            "{same}"
+        );
+        assert!(one["job_id"].is_string() && began.elapsed().as_secs() < 4, "{one} {:?}", began.elapsed());
         site.must_deploy(&[&first]);
         assert_eq!(site.deployments().len(), 3);
     });
@@ -190,7 +206,8 @@ fn an_edit_on_a_node_is_noticed() {
         site.origin.commit("second", &tree(&[("a", "second")]));
         assert_eq!(site.deploy(&[]).0, 1);
         let record = ended(2);
-        assert_eq!(record["status"], "failed", "{record}");
+        let status = if mode == "in_place" { "reverted" } else { "failed" };
+        assert_eq!(record["status"], status, "{record}");
         assert!(record["error"].as_str().unwrap().contains("hook `once`"), "{record}");
     });
 }

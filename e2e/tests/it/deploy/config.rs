@@ -77,6 +77,22 @@ fn mistakes_are_found_with_their_place() {
 }
 
 #[test]
+fn mistakes_of_all_applications_are_found_at_once() {
+    let place = Place::new();
+    let wrong = "  a: {repo: https://git.example.com/a.git, path: srv/a, nodes: [web1]}
+  b: {repo: https://git.example.com/b.git, path: /srv/b, nodes: [web1], freeze: [{from: someday, to: mon}]}
+  c: {repo: https://git.example.com/c.git, path: /srv/c, nodes: [web9]}
+  d: {repo: https://git.example.com/d, path: /srv/d, nodes: [web1]}
+  e: {repo: https://git.example.com/e.git, path: /srv/www/shop/e, nodes: [web1]}
+";
+    let checked = place.check(&format!("{GOOD}{wrong}router: {{}}\n"));
+    let text = checked.text();
+    for says in ["an absolute path", "someday", "web9", "`type` is missing", "on web1, /srv/www/shop/e"] {
+        assert!(text.contains(says), "{says}: {text}");
+    }
+}
+
+#[test]
 fn applications_that_are_in_each_others_way() {
     let place = Place::new();
     for (path, fine) in [

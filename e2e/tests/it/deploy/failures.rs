@@ -119,8 +119,8 @@ fn exit_codes_of_hooks_count_and_what_hangs_is_ended() {
         HOOKS.iter().for_each(|name| fs::remove_file(site.place.path(&format!("{name}.sh"))).unwrap());
         site.origin.commit("new", &tree(&[("a", "new")]));
         for name in HOOKS {
-            // In a copy, `build` runs when the update is done.
-            let late = name == "after" || (name == "build" && mode == "in_place");
+            // In a copy, `build` and `once` run when the update is done.
+            let late = name == "after" || (name != "before" && mode == "in_place");
             for (script, early) in [("exit 1", "failed"), (HANGS, "timed_out")] {
                 let script = format!("[ $HERALD_ACTION = deploy ] || return 0\n{script}");
                 site.place.write(&format!("{name}.sh"), &script);
@@ -182,12 +182,17 @@ type PathFile = Arc<Mutex<Option<PathBuf>>>;
 fn once_runs_on_one_node_once() {
     check_some(&OTHERS, |kind, mode| {
         let mut site = with_old(kind, mode, json!({"hooks": scripted("40s")}));
-        site.place
-            .write("once.sh", "echo $HERALD_NODE >>@DIR@/once; while [ ! -e @DIR@/go ]; do sleep 0.05; done");
+        site.place.write(
+            "once.sh",
+            "cp a @DIR@/seen; echo $HERALD_NODE >>@DIR@/once; while [ ! -e @DIR@/go ]; do sleep 0.05; done",
+        );
         let new = site.origin.commit("new", &tree(&[("a", "new")]));
         assert_eq!(site.json(&["deploy", "shop"]).0, 0);
         until("once", || (site.place.count("once") == 1).then_some(()));
-        assert_eq!(site.texts("a"), ["old"; 3], "nobody has switched");
+        // It sees the new revision: with `in_place` the first node is updated for it.
+        let first = if mode == "in_place" { "new" } else { "old" };
+        assert_eq!(site.texts("a"), [first, "old", "old"], "nobody else has switched");
+        assert_eq!(site.place.read("seen").unwrap(), "new");
         let daemon = site.daemon.take().unwrap();
         daemon.signal("KILL");
         let _ = daemon.wait_end();

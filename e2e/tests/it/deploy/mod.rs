@@ -45,6 +45,8 @@
 //! | 47 | freeze, hold, `--override` | `a_freeze_and_a_hold` |
 //! | 48 | `--dry-run` | `a_dry_run_is_the_plan_and_changes_nothing` |
 //! | 49 | an imported `server.json`, with comments, does what `svn up`, `git pull` and `git reset` do | `an_imported_file_updates_and_goes_back_as_the_original` |
+//! | 50 | 40 nodes: the same files everywhere, all back where one fails, the page within moments, memory; `bench -- --only deploy` measures it with 2,000 files | `forty_nodes_have_the_same_files_and_the_page_shows_it` |
+//! | – | how long each step took on each node, in the record | `the_commands`, `forty_nodes_have_the_same_files_and_the_page_shows_it` |
 //! | – | commands, exit codes, statuses of the API; `--node` | `the_commands`, `one_node_alone` |
 //! | – | mistakes in the configuration | [`config`] |
 
@@ -57,6 +59,7 @@ mod failures;
 mod fixture;
 mod imported;
 mod log;
+mod many;
 mod missing;
 mod order;
 mod origin;

@@ -1,4 +1,5 @@
-//! Contract, section 12: the section `etcd` and the trigger `etcd`, with a real etcd.
+//! Contract, section 12: the section `etcd` and the trigger `etcd`, with a real etcd. What can happen to etcd and to a
+//! publication has its tests at lower levels; decision 24 has the table.
 //!
 //! | sentence | test |
 //! |---|---|
@@ -10,6 +11,7 @@
 //! | a client is kept by a reload that does not change it | `keys::a_reload_loses_nothing` |
 //! | `keys`: an event for each change (`key`, `value` or `value_base64`, `action`, `revision`, `previous`), in order | `keys::each_change_is_an_event` |
 //! | position kept over restarts | `keys::kill_9_loses_nothing_and_keeps_the_order` |
+//! | a change after "ready" is an event of its own, whatever `at_start` says | `herald-projects`: `beginning::*`; `herald-etcd`: `following::the_first_list_is_of_the_point_where_it_begins` |
 //! | compaction: keys with reason `resync`, then a `gap` | `keys::compacted_changes_are_a_gap` |
 //! | a wiped etcd | `keys::a_wiped_etcd_is_a_gap` |
 //! | `at_start` of keys | `keys::what_exists_comes_at_the_start` |
@@ -29,6 +31,7 @@
 //! | kill -9 while it publishes: disk equals etcd, `afterCmd` ran, no temporary file, no cut file | `restarts::kill_9_while_it_publishes` (many rounds: bench, `crash publish`) |
 //! | the largest, an empty, a binary value | `contents::every_content_arrives_byte_for_byte` |
 //! | two projects, one file: refused, both keys named | `contents::a_file_belongs_to_one_project` |
+//! | `heraldd state backup` and `restore`: nothing is published again, rollbacks work | `restarts::a_restored_state_publishes_nothing_again`; `herald-store`: `whole_state::tests::what_was_published_goes_with_it`; `herald-publish`: `crash::what_was_interrupted_only_in_a_restored_ledger_stays_published` |
 //! | `same_content: skip \| publish` | `contents::the_same_value_again` |
 //! | `swap: directory`: readers see one generation | `contents::a_folder_is_exchanged_whole` |
 //! | no room: nothing changes, no temporary file; tried again | `contents::without_room_nothing_changes` |
@@ -44,6 +47,7 @@
 //! | `heraldd import watcher` of the seed's file, `heraldd check` without a finding | `watcher::the_file_of_the_seed_is_imported_as_it_is` |
 //! | the seed's lines after the import: files, callback with the original's fields first, backup | `watcher::the_seed_from_its_file_to_its_backup` |
 //! | the heartbeat, also while etcd is down; `keep: failed` | `watcher::heartbeats_arrive_also_while_etcd_is_down` |
+//! | callbacks: the hold of a wiped etcd, and reports of a deleted project, arrive at the last good URL | `watcher::reports_arrive_also_once_etcd_has_their_url_no_more`; `herald-projects`: `reports::*` |
 //! | `at_start: force`: everything once at each start | `watcher::force_publishes_whole_at_each_start` |
 
 mod access;

@@ -27,7 +27,9 @@ fn a_restart_of_etcd_is_survived() {
         assert_eq!(status, 200);
         text.contains("etcd main: http://").then_some(())
     });
-    assert!(metric().contains("herald_etcd_connected{etcd=\"main\"} 0"), "{}", metric());
+    until_within(Duration::from_secs(5), "the metric says it too", || {
+        metric().contains("herald_etcd_connected{etcd=\"main\"} 0").then_some(())
+    });
     daemon.wait_for(&["etcd cannot be used, trying again"]);
     server.start_again();
     server.put("/w/a", "after the restart");

@@ -143,6 +143,17 @@ fn kill_9_and_drift_and_a_wiped_etcd() {
     site.server.start_again();
     until("the hold", || (site.state("a.com") == "held").then_some(()));
     stays(Duration::from_secs(1), "the files", || site.place.read("a.com/one").as_deref() == Some("2"));
+    for (how, says) in [("--dry-run", "-2"), ("--force", "")] {
+        let held = site.heraldd(&["publish", "a.com", how]);
+        let text = held.text();
+        assert!(
+            held.code == Some(1) && text.contains("held: etcd was wiped") && text.contains(says),
+            "{text}"
+        );
+        assert_eq!(site.place.read("a.com/one").as_deref(), Some("2"), "{how}");
+    }
+    let json = site.heraldd(&["publish", "a.com", "--dry-run", "--json"]);
+    assert!(json.code == Some(1) && json.stdout.contains("\"held\":\"held: etcd was"), "{}", json.text());
     let _ = site.heraldd(&["publish", "a.com", "--accept"]);
     site.wait("a.com/one", None);
 }
@@ -157,12 +168,17 @@ fn an_earlier_publication_is_restored() {
     let id = first["report"]["publication"].as_str().unwrap().to_owned();
     site.put("a.com/config.d/x", "2");
     site.wait("a.com/x", Some("2"));
-    let unknown = site.heraldd(&["publish", "a.com", "--rollback", "no-such-id"]);
-    assert!(
-        unknown.code == Some(1) && unknown.text().contains("are not kept; kept are: "),
-        "{}",
-        unknown.text()
-    );
+    let jobs = || site.heraldd(&["jobs", "--router", "publish", "--json"]).stdout;
+    let before = jobs();
+    for unknown in ["no-such-id", "last:done", "last:"] {
+        let unknown = site.heraldd(&["publish", "a.com", "--rollback", unknown]);
+        assert!(
+            unknown.code == Some(4) && unknown.text().contains("are not kept; kept are: "),
+            "{}",
+            unknown.text()
+        );
+    }
+    assert_eq!(jobs(), before, "no job");
     assert_eq!(site.state("a.com"), "in_sync", "nothing was changed");
     // As `heraldd jobs` shows it.
     let _ = site.heraldd(&["publish", "a.com", "--rollback", &id[id.len() - 8..]]);
@@ -171,6 +187,12 @@ fn an_earlier_publication_is_restored() {
     site.put("a.com/config.d/x", "3");
     site.wait("a.com/x", Some("3"));
     until("in sync", || (site.state("a.com") == "in_sync").then_some(()));
+    for (last, content) in [("last", "by hand"), ("last:publish", "by hand again")] {
+        site.place.write("a.com/x", content);
+        let restored = site.heraldd(&["publish", "a.com", "--rollback", last]);
+        assert_eq!(restored.code, Some(0), "{}", restored.text());
+        assert_eq!(site.place.read("a.com/x").as_deref(), Some("3"), "{last}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use e2e::etcd::EtcdChange;
 use e2e::wait::{stays, until, until_within};
 
-use super::site::Site;
+use super::site::{Site, result};
 
 /// etcd loses everything, and gets half of the files again. Its revision has passed the one that was seen.
 fn refilled_with_half(stopped: bool) {
@@ -108,4 +108,47 @@ fn kill_9_while_it_publishes() {
     });
     let names = super::names_in(&site.place.path("a.com"));
     assert_eq!(names.len(), FILES, "no temporary file is left: {names:?}");
+}
+
+#[test]
+fn a_restored_state_publishes_nothing_again() {
+    let site = Site::new();
+    let daemon = site.start();
+    site.policy("a.com", &site.place.fill(", \"afterCmd\": \"echo after >>@DIR@/after\""));
+    site.put("a.com/config.d/x", "1");
+    site.wait("a.com/x", Some("1"));
+    let first = result(&daemon, "the first", |result| result["state"] == "published");
+    let first = first["report"]["publication"].as_str().unwrap().to_owned();
+    for value in ["2", "3"] {
+        site.put("a.com/config.d/x", value);
+        site.wait("a.com/x", Some(value));
+    }
+    until("in sync", || (site.state("a.com") == "in_sync").then_some(()));
+    let state = |arguments: &[&str], folder: &str| {
+        let ended = site.place.run("heraldd", &[&["state"], arguments, &["--state-dir", folder]].concat());
+        assert_eq!(ended.code, Some(0), "{}", ended.text());
+    };
+    state(&["backup", "@DIR@/copy"], "@DIR@/state");
+    drop(daemon);
+    let (ran, modified) = (site.place.count("after"), modified(&site));
+    std::fs::remove_dir_all(site.place.path("state")).unwrap();
+    state(&["restore", "@DIR@/copy"], "@DIR@/state");
+
+    let daemon = site.start();
+    until("in sync again", || (site.state("a.com") == "in_sync").then_some(()));
+    let diff = site.heraldd(&["published", "a.com", "--diff"]);
+    assert_eq!(diff.code, Some(0), "{}", diff.text());
+    stays(Duration::from_secs(3), "no command, no file written", || {
+        site.place.count("after") == ran && self::modified(&site) == modified
+    });
+    let restored = site.heraldd(&["publish", "a.com", "--rollback", &first]);
+    assert_eq!(restored.code, Some(0), "{}\n{}", restored.text(), daemon.log());
+    assert_eq!(site.place.read("a.com/x").as_deref(), Some("1"));
+    // What the ledger has is Herald's: it is deleted with its key.
+    site.delete("a.com/config.d/x");
+    site.wait("a.com/x", None);
+}
+
+fn modified(site: &Site) -> std::time::SystemTime {
+    std::fs::metadata(site.place.path("a.com/x")).unwrap().modified().unwrap()
 }

@@ -1,6 +1,8 @@
 //! The whole way of someone who has watcher (seed 003): its file, its keys, its policies.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use e2e::daemon::Daemon;
@@ -210,4 +212,63 @@ fn force_publishes_whole_at_each_start() {
     let report: Value = serde_json::from_slice(&reports[before].body).unwrap();
     assert_eq!((&report["code"], &report["afterCmd"]["out"]), (&json!(200), &json!("after\n")));
     stays(Duration::from_secs(1), "one publication", || watcher.sent("/callback").len() == before + 1);
+}
+
+/// The reports that arrived, by their state and code.
+fn reported(watcher: &Watcher) -> Vec<String> {
+    let sent = watcher.sent("/callback").into_iter();
+    let reports = sent.map(|report| serde_json::from_slice::<Value>(&report.body).unwrap());
+    reports.map(|report| format!("{} {}", report["state"].as_str().unwrap(), report["code"])).collect()
+}
+
+#[test]
+fn reports_arrive_also_once_etcd_has_their_url_no_more() {
+    let is_down = Arc::new(AtomicBool::new(false));
+    let down = is_down.clone();
+    let fake = Fake::start(move |_| (!down.load(Ordering::SeqCst)).then(|| Message::response(200, &[], b"")));
+    let mut watcher = Watcher { server: EtcdServer::start(), place: Place::new(), fake };
+    let daemon = watcher.start();
+    let within = Duration::from_secs(60);
+    watcher.policy("a.com", &watcher.callback());
+    watcher.put("a.com/config.d/ngx.conf", "aaaaaaaa");
+    until_within(within, "the first", || (reported(&watcher) == ["published 200"]).then_some(()));
+
+    // etcd loses everything: the hold is reported at the URL of before.
+    watcher.server.kill();
+    watcher.server.wipe();
+    watcher.server.start_again();
+    until_within(within, "the hold", || (reported(&watcher).last()? == "held 500").then_some(()));
+    watcher.policy("a.com", &watcher.callback());
+    watcher.put("a.com/config.d/ngx.conf", "aaaaaaaa");
+    let socket = watcher.place.text_path("state/heraldd.sock");
+    until_within(within, "in sync", || {
+        let shown = watcher.place.run("heraldd", &["published", "a.com", "--socket", &socket]);
+        shown.text().contains("in_sync").then_some(())
+    });
+
+    // The receiver is down; the project goes, and etcd forgets it; heraldd is restarted.
+    is_down.store(true, Ordering::SeqCst);
+    watcher.put("a.com/config.d/ngx.conf", "aaaaaaa2");
+    watcher.wait_file("watcher/a.com/ngx.conf", Some("aaaaaaa2"));
+    let project = format!("/watcher/{}/a.com/", host());
+    let _ = watcher.server.ctl(&["del", "--prefix", &project]);
+    watcher.wait_file("watcher/a.com/ngx.conf", None);
+    let found = watcher.server.ctl(&["get", "/", "-w", "json"]);
+    let found: Value = serde_json::from_str(&found).unwrap();
+    let _ = watcher.server.ctl(&["compaction", &found["header"]["revision"].to_string()]);
+    daemon.signal("KILL");
+    let _ = daemon.wait_end();
+    drop(daemon);
+    // Until now each attempt was refused.
+    let before = watcher.sent("/callback").len();
+    is_down.store(false, Ordering::SeqCst);
+    let _daemon = watcher.start();
+    until_within(within, "the change, then the deletion", || {
+        // At the start the project is forced, whether or not the deletion was over: a third one may follow.
+        let arrived = watcher.sent("/callback").split_off(before);
+        let at = |action: &str| {
+            arrived.iter().position(|report| text(report).starts_with(&format!("{{\"action\":\"{action}\"")))
+        };
+        at("set").zip(at("delete")).filter(|(set, delete)| set < delete)
+    });
 }

@@ -19,7 +19,8 @@ router:
 /// What bash offers for the last of these words.
 fn offered(place: &Place, words: &[&str]) -> Vec<String> {
     // As bash does it: the function, with the program, the word and the word before.
-    let script = r#"source completions
+    // Options of a completion are those of bash itself, which does not run one here.
+    let script = r#"source completions; compopt() { :; }
 COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
 _heraldd heraldd "${!#}" "${COMP_WORDS[COMP_CWORD - 1]}"
 printf '%s\n' "${COMPREPLY[@]}""#;
@@ -60,6 +61,15 @@ fn names_of_the_running_daemon() {
         (&["logs", &id[..20]], &[id]),
         (&["-c", "heraldd.yml", "pause", "d"], &["deploy"]),
         (&["pause", "-c", "heraldd.yml", "d"], &["deploy"]),
+        (&["nodes", "w"], &["web-1"]),
+        (&["jobs", "--status", "f"], &["failed"]),
+        (&["ps", "--status", "failed,q"], &["failed,queued"]),
+        (&["jobs", "--status", "=", "lo"], &["lost"]),
+        (&["reference", "exe"], &["exe_done", "executor"]),
+        (&["reference", "http_r"], &["http_remote", "http_request"]),
+        (&["-config", "heraldd.y"], &["heraldd.yml"]),
+        (&["jobs", "-config", "heraldd.y"], &["heraldd.yml"]),
+        (&["jobs", "--config", "heraldd.y"], &["heraldd.yml"]),
         // No other daemon's names, and commands and options as ever.
         (&["pause", "--socket", "elsewhere.sock", "d"], &[]),
         (&["paus"], &["pause"]),

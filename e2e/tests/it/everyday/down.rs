@@ -203,3 +203,28 @@ fn a_daemon_without_a_state_dir_has_a_socket() {
         assert_eq!(run_to_end(&mut command(&["jobs"])).code, Some(3));
     }
 }
+
+#[test]
+fn a_daemon_whose_state_dir_was_changed_meanwhile_is_named() {
+    let place = Place::new();
+    let daemon = Daemon::start(&place, CONFIG);
+    daemon.wait_for(&["heraldd is ready"]);
+    place.config_as("heraldd.yml", &CONFIG.replace("@DIR@/state", "@DIR@/moved"));
+    let socket = place.text_path("state/heraldd.sock");
+    for command in ["status", "jobs", "reload"] {
+        let asked = place.run("heraldd", &[command, "-c", "heraldd.yml"]);
+        assert_eq!(asked.code, Some(3), "{}", asked.text());
+        for part in [
+            "no heraldd listens here",
+            "takes effect when the daemon is started again",
+            &format!("--socket {socket}"),
+        ] {
+            assert!(asked.stderr.contains(part), "{part}: {}", asked.text());
+        }
+    }
+    assert_eq!(place.run("heraldd", &["status", "--socket", &socket]).code, Some(0));
+    // Another configuration has nothing to do with it.
+    place.config_as("other.yml", &CONFIG.replace("@DIR@/state", "@DIR@/elsewhere"));
+    let other = place.run("heraldd", &["status", "-c", "other.yml"]);
+    assert!(other.code == Some(3) && !other.stderr.contains("pid"), "{}", other.text());
+}

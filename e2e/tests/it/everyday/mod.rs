@@ -28,6 +28,7 @@
 //! | `heraldd jobs` while the daemon is down | `down::jobs_are_listed_from_the_history`, `down::a_job_its_output_and_its_event_are_shown_from_the_history` |
 //! | `state_dir: none` turns the command line off | `down::a_daemon_without_a_state_dir_has_a_socket` |
 //! | dynamic completion | `completion::names_of_the_running_daemon` |
+//! | a queued job does not say why; DURATION of a retried job | `waiting::*` |
 //! | no packages | `packaging/test-deb`, `container::*` |
 //!
 //! Smaller ones: `check` of several files and of `-`, with a summary (`valid`); a tree for `graph` (`typed`); `reload`,
@@ -40,3 +41,4 @@ mod running;
 mod tables;
 mod typed;
 mod valid;
+mod waiting;

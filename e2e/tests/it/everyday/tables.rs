@@ -12,6 +12,7 @@ state_dir: '@DIR@/state'
 node: {web-frontend-1: {host: 'http://127.0.0.1:9/', secret: nobody-listens-on-this-port}}
 trigger:
   hook: {type: http, port: 0}
+  later: {type: http, port: 0}
   nightly_backup_of_the_shop: {type: cron, cron: '30 2 * * *', time_zone: Europe/Berlin}
 executor: {sh: {type: local, work_dir: '@DIR@/work'}}
 router:
@@ -21,6 +22,8 @@ router:
     select_param: {match_key: ref, match_value: refs/heads/main}
     task: {copy_files_and_restart: sh}
     job_param: {cmd: sh, arg: [-c, 'echo rsync: connection unexpectedly closed, 0 bytes received so far: no space left on the device of /srv/www/shop/releases/2026 >&2; exit 12']}
+  waits_for_the_maintenance_to_end: {trigger: later, selector: all, task: {t: sh}, job_param: {cmd: 'true'}}
+  copies_all_the_pictures: {trigger: later, selector: all, task: {t: sh}, job_param: {cmd: sleep, arg: 600}}
   quick: {trigger: hook, selector: all, task: {t: sh}, job_param: {cmd: 'true'}}
   sized: {trigger: hook, selector: all, task: {measure: sh}, job_param: {cmd: echo, arg: '{"size": 18446744073709551617, "text": "a text that is longer than there are columns left on a terminal of eighty columns or of one hundred and twenty"}'}}
 "#;
@@ -49,13 +52,33 @@ fn masked(line: &str) -> String {
         let is_number = word.chars().next().is_some_and(|c| c.is_ascii_digit());
         if is_number { "#".to_owned() } else { word.to_owned() }
     };
-    line.split_whitespace().map(mask).collect::<Vec<_>>().join(" ")
+    line.split_whitespace().map(mask).collect::<Vec<_>>().join(" ").replace("just now", "# ago")
 }
 
 /// A command, and at 80, 120 and 200 columns: how its header begins, and how the line with this part begins.
 type Table = (&'static str, [&'static str; 3], &'static str, [&'static str; 3]);
 
-const TABLES: [Table; 11] = [
+const TABLES: [Table; 13] = [
+    (
+        "jobs --status queued,running",
+        ["ID STATUS ROUTER TASK CREATED DURATION ERROR"; 3],
+        "queued",
+        [
+            "# queued waits_for",
+            "# queued waits_for_the_maintenance_to_end t # ago waits for router waits_fo",
+            "# queued waits_for_the_maintenance_to_end t # ago waits for router waits_for_the_maintenance_to_end, which is paused",
+        ],
+    ),
+    (
+        "jobs --status queued,running",
+        ["ID STATUS ROUTER TASK CREATED DURATION ERROR"; 3],
+        "running",
+        [
+            "# running copies_",
+            "# running copies_all_the_pictures t # ago",
+            "# running copies_all_the_pictures t # ago",
+        ],
+    ),
     (
         "jobs",
         ["ID STATUS ROUTER TASK CREATED DURATION ERROR"; 3],
@@ -129,7 +152,10 @@ fn every_table_fits_its_terminal() {
         (jobs.matches("succeeded").count() == 2 && jobs.contains("failed") && nodes.contains("offline"))
             .then_some(())
     });
-    for act in [&["pause", "quick", "--reason", REASON][..], &["resume", "quick"]] {
+    let waits = ["pause", "waits_for_the_maintenance_to_end"];
+    for act in
+        [&["pause", "quick", "--reason", REASON][..], &["resume", "quick"], &waits, &["trigger", "later"]]
+    {
         let ended = place.run("heraldd", &[act, &["-c", "heraldd.yml"]].concat());
         assert_eq!(ended.code, Some(0), "{}", ended.text());
     }
@@ -150,6 +176,27 @@ fn every_table_fits_its_terminal() {
     for width in [80, 120, 200] {
         let shown = at_width(&place, width, "status").join("\n");
         assert!(shown.contains("exit code 12: ") && shown.contains("DURATION  ERROR"), "{width}:\n{shown}");
+    }
+}
+
+/// What is longer than this is one word, such as a path, or an example to copy.
+#[test]
+fn the_help_of_every_command_is_as_wide_as_the_terminal() {
+    let place = Place::new();
+    let all = place.run("heraldd", &["--help"]).stdout;
+    let listed = all.lines().filter_map(|line| line.strip_prefix("  "));
+    let listed = listed.filter(|line| line.starts_with(char::is_lowercase));
+    let names = listed.filter_map(|line| line.split(' ').next()).collect::<Vec<_>>();
+    assert!(names.len() > 40, "{all}");
+    for name in ["", "import webhook"].into_iter().chain(names) {
+        let line = format!("stty cols 80; {} {name} --help", built("heraldd").display());
+        let mut script = std::process::Command::new("script");
+        script.args(["-qec", &line, "/dev/null"]).current_dir(place.path(".")).env("NO_COLOR", "1");
+        let shown = run_to_end(&mut script).stdout.replace('\r', "");
+        assert!(shown.contains("Usage: heraldd"), "{name}: {shown}");
+        for line in shown.lines() {
+            assert!(line.chars().count() <= 80, "{name}: {line}");
+        }
     }
 }
 

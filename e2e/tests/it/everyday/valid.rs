@@ -131,3 +131,47 @@ fn several_files_standard_input_and_a_summary() {
     let shown = e2e::program::run_to_end(&mut script).stdout;
     assert!(shown.contains("\u{1b}[33mwarning:\u{1b}[0m") && shown.contains("\u{1b}[31m^"), "{shown:?}");
 }
+
+#[test]
+fn what_try_says_of_parameters() {
+    let place = Place::new();
+    let router = |name: &str, param: &str| {
+        format!(
+            "  {name}: {{trigger: hook, selector: all, task: {{t: local}}, job_param: {{cmd: make, {param}}}}}\n"
+        )
+    };
+    let config = [
+        HEAD,
+        "router:\n",
+        &router("build", "repo: 'https://h/r.git', git_commit: '{{ trigger_param.commit }}'"),
+        &router("wait", "timeout: '{{ trigger_param.wait }}'"),
+    ];
+    place.config_as("heraldd.yml", &config.concat());
+    let good = "0123456789abcdef0123456789abcdef01234567";
+    for (typed, code, says, not) in [
+        (&[][..], 2, &["-d '{", "-p ref=", "--request FILE"][..], "error:"),
+        (
+            &["-p", "commit=main", "-p", "wait=soon"],
+            0,
+            &[
+                "build/t on local would fail: job_param: git_commit: ",
+                "wait/t on local would fail: job_param: timeout: ",
+            ],
+            "would get",
+        ),
+        (
+            &["-d", &format!("{{\"commit\": \"{good}\", \"wait\": \"5s\"}}")],
+            0,
+            &["build/t on local would get job_param", "wait/t on local would get job_param"],
+            "would fail",
+        ),
+        (&["-d", "{}"], 0, &["`trigger_param.commit` is not defined"], "would get"),
+    ] {
+        let tried = place.run("heraldd", &[&["try", "heraldd.yml", "--trigger", "hook"], typed].concat());
+        assert_eq!(tried.code, Some(code), "{typed:?}: {}", tried.text());
+        for part in says {
+            assert!(tried.text().contains(part), "{part}: {}", tried.text());
+        }
+        assert!(!tried.text().contains(not), "{not}: {}", tried.text());
+    }
+}

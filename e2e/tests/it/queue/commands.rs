@@ -28,8 +28,10 @@ fn three_messages() -> ThreeMessages {
     let none = receiver.queue(&[]);
     assert_eq!((none.code, none.stdout.as_str()), (Some(0), ""), "{}", none.text());
     let worker = Node::start("b", &worker(&server, ""));
-    let events: Vec<String> = (0..3).map(|_| receiver.post(&traces.message(HOLD))).collect();
+    // Jobs of one server put their messages beside each other: the first one is known once it runs.
+    let mut events = vec![receiver.post(&traces.message(HOLD))];
     traces.wait(1);
+    events.extend((0..2).map(|_| receiver.post(&traces.message(HOLD))));
     until("two that wait", || {
         let topic = worker.topic("t");
         (topic["waiting"] == 2 && topic["unfinished"] == 1).then_some(())
@@ -94,6 +96,16 @@ fn messages_are_shown() {
     for part in ["Topic       t", "Worker      b", "Origin      a", "Deliveries  1", "until test -e"] {
         assert!(shown.stdout.contains(part), "{part}: {}", shown.stdout);
     }
+    // At the server that put it, as a job.
+    let id = of(&events[2]);
+    for part in [&id[..8], &id[24..], "last", "last:put"] {
+        let found = receiver.queue(&["show", part]);
+        if part.starts_with("last") || found.code == Some(0) {
+            assert!(found.stdout.contains(&format!("Message     {id}")), "{part}: {}", found.text());
+        } else {
+            assert!(found.stderr.contains("ambiguous"), "{part}: {}", found.text());
+        }
+    }
     let shown = worker.queue(&["show", &of(&events[2])]);
     assert!(shown.stdout.contains("waiting") && shown.stdout.contains("Deliveries  0"), "{}", shown.stdout);
     traces.0.write("go", "");
@@ -116,10 +128,28 @@ fn a_topic_is_paused_for_all_workers() {
     assert_eq!((paused.code, paused.stdout.trim()), (Some(0), "t is paused"), "{}", paused.text());
     receiver.post(&traces.message("echo 2 >>@DIR@/ran"));
     stays(Duration::from_secs(2), "paused", || traces.ran().len() == 1);
-    assert_eq!(workers[0].topic("t")["paused"], true);
+    let topic = workers[0].topic("t");
+    assert_eq!(
+        (&topic["paused"], &topic["pause"]["by"]["reason"]),
+        (&true.into(), &"a test".into()),
+        "{topic}"
+    );
+    assert!(topic["pause"]["by"]["user"].is_string() && topic["pause"]["since"].is_string(), "{topic}");
+    let listed = workers[1].queue(&[]);
+    assert!(listed.stdout.contains(" ago by ") && listed.stdout.contains(": a test"), "{}", listed.stdout);
     let id = receiver.jobs("put")[0]["id"].as_str().unwrap().to_owned();
     let shown = receiver.queue(&["show", &id]);
     assert!(shown.stdout.contains("paused"), "{}", shown.stdout);
+    // One that nobody knows is a misspelt one.
+    for act in ["pause", "resume"] {
+        let unknown = receiver.queue(&[act, "tt"]);
+        assert_eq!(unknown.code, Some(4), "{}", unknown.text());
+        assert!(
+            unknown.stderr.contains("there is no topic \"tt\"; did you mean \"t\"?"),
+            "{}",
+            unknown.text()
+        );
+    }
     let resumed = receiver.queue(&["resume", "t"]);
     assert_eq!((resumed.code, resumed.stdout.trim()), (Some(0), "t is resumed"), "{}", resumed.text());
     traces.wait(2);

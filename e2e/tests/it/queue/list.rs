@@ -32,8 +32,15 @@ fn what_the_original_pushes_runs() {
     let alarm = worker.wait_print("the alarm", |job| job["trigger"] == "queue_dead");
     assert!(alarm["trigger_param"]["reason"].as_str().unwrap().contains("neither a JSON object"), "{alarm}");
     until("an empty list", || (server.ask(&["EXISTS", KEY]).number() == 0).then_some(()));
-    let left = server.ask(&["KEYS", "*go_git_webhooks*"]);
-    assert_eq!(left.list(), [], "nothing is left");
+    let left = || server.ask(&["KEYS", "*go_git_webhooks*"]);
+    until("dead letters alone", || (left().list().len() == 1).then_some(()));
+    assert_eq!(left().list()[0].text(), format!("{{herald:{KEY}}}:dead"));
+    let letters = worker.queue(&["dead", KEY]);
+    assert_eq!(letters.code, Some(0), "{}", letters.text());
+    assert_eq!(letters.stdout.matches("neither a JSON object").count(), 4, "{}", letters.text());
+    let again = worker.queue(&["requeue", "--all", KEY]);
+    assert!(again.stdout.contains("0 requeued, 4 skipped"), "{}", again.text());
+    assert!(worker.said("messages of a plain list are not signed"), "{}", worker.log());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! | sentence | test |
 //! |---|---|
 //! | A request signed for one runner is refused by every other one, also with the same secret and behind a proxy | `a_request_for_one_runner_runs_on_no_other` |
+//! | (the question for the id names no runner, and starts nothing) | `the_question_who_a_runner_is_runs_nothing_on_another_one` |
 //! | the id: made at its first start, kept in `work_dir` | `a_runner_keeps_its_id` |
 //! | (the daemon finds another runner at an address) | `a_runner_that_was_set_up_again_gets_its_jobs` |
 //! | 2.0 is accepted with `allow: ['2.0']` | `version_2_0_runs_only_where_it_is_allowed` |
@@ -20,7 +21,7 @@ use e2e::runner::{Runner, SECRET, remote_daemon};
 use e2e::sign::Input;
 use serde_json::json;
 
-use super::{RUNNERS, assert_failed, captured_for, run_remote};
+use super::{RUNNERS, assert_failed, captured, captured_for, is_question, run_remote};
 
 /// A script that leaves a line in this place.
 fn leaves_a_line(place: &Place) -> String {
@@ -68,6 +69,35 @@ fn a_request_for_one_runner_runs_on_no_other() {
     assert_eq!(send(meant.address(), &request).status, 200, "it is good for the one that is meant");
     assert_eq!(place.count("ran"), 1);
     assert_eq!(send(meant.address(), &request).status, 401, "once");
+}
+
+/// The one request that names no runner, since it asks for the name: who captured it learns how another runner is.
+#[test]
+fn the_question_who_a_runner_is_runs_nothing_on_another_one() {
+    for (what, begin) in RUNNERS {
+        let place = Place::new();
+        let question = captured("", &json!({"cmd": leaves_a_line(&place)}));
+        assert!(is_question(&question) && question.get("herald-to").is_none(), "{question:?}");
+        let other = begin(&place, 0, "");
+        let job = json!({"id": "j1", "cmd": leaves_a_line(&place)}).to_string().into_bytes();
+        for (start, body, joins) in [
+            ("POST / HTTP/1.1", question.body.clone(), true),
+            ("POST / HTTP/1.1", job.clone(), false),
+            ("POST /heartbeat HTTP/1.1", job.clone(), true),
+            ("POST /j1/log HTTP/1.1", question.body.clone(), true),
+        ] {
+            let mut altered = Message { start: start.to_owned(), body, ..question.clone() };
+            if !joins {
+                altered.remove("Herald-Join");
+            }
+            assert_eq!(send(other.address(), &altered).status, 401, "{what}: {altered:?}");
+        }
+        let answer = send(other.address(), &question);
+        let said = String::from_utf8_lossy(&answer.message.body).into_owned();
+        assert!(answer.status == 200 && said.contains("\"running\":0"), "{what}: {answer:?}");
+        assert_eq!(send(other.address(), &question).status, 401, "{what}: once");
+        assert_eq!(place.count("ran"), 0, "{what}");
+    }
 }
 
 #[test]

@@ -30,6 +30,10 @@ fn a_job_on_a_runner_that_hangs_is_lost() {
     let pid: u32 = place.wait_file("pid").trim().parse().unwrap();
     let jobs: Value = serde_json::from_str(&place.run("heraldd", &["jobs", "--json"]).stdout).unwrap();
     let job_id = jobs["items"][0]["id"].as_str().unwrap().to_owned();
+    // What the daemon has not fetched by then stays at the runner that hangs.
+    e2e::wait::until("its output at the daemon", || {
+        place.run("heraldd", &["logs", &job_id]).stdout.contains("said").then_some(())
+    });
     let next = daemon.post(&json!({}));
     runner.signal("STOP");
     let begun = Instant::now();

@@ -1,6 +1,7 @@
-//! Any mix: no router waits longer than the bound, none starves, no place is lost.
+//! Any mix, with routers that are paused and executors that take no jobs for a while: no router waits longer than the
+//! bound, none starves, no place is lost.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use proptest::prelude::*;
 
@@ -20,6 +21,10 @@ enum Step {
     Anyway { lane: usize, router: usize },
     /// Another number of places, at a reload.
     Places([usize; 2]),
+    /// A router is paused, or resumed.
+    Pause(usize),
+    /// The executor of a lane takes no jobs, or takes them again.
+    Close(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -31,6 +36,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<usize>().prop_map(Step::Remove),
         1 => one.prop_map(|(lane, router)| Step::Anyway { lane, router }),
         1 => (1usize..6, 1usize..6).prop_map(|(one, other)| Step::Places([one, other])),
+        2 => (0usize..5).prop_map(Step::Pause),
+        1 => (0usize..2).prop_map(Step::Close),
     ]
 }
 
@@ -45,6 +52,16 @@ fn line(router: usize) -> RouterLine {
     RouterLine { router: name(router), from: Origin::Outside }
 }
 
+fn names(numbers: &HashSet<usize>) -> HashSet<Name> {
+    numbers.iter().map(|number| name(*number)).collect()
+}
+
+fn toggle(numbers: &mut HashSet<usize>, number: usize) {
+    if !numbers.remove(&number) {
+        numbers.insert(number);
+    }
+}
+
 #[derive(Default)]
 struct Model {
     turns: Turns<Item>,
@@ -52,6 +69,8 @@ struct Model {
     under_way: Vec<Item>,
     places: [usize; 2],
     next: u64,
+    paused: HashSet<usize>,
+    closed: HashSet<usize>,
     /// How often which other router started since this one waits for its turn: by lane, its router, the other one.
     passed: HashMap<(usize, usize), HashMap<usize, usize>>,
 }
@@ -78,6 +97,10 @@ impl Model {
         self.waiting.iter().any(|item| (item.0, item.1) == (lane, router))
     }
 
+    fn may_start(&self, lane: usize, router: usize) -> bool {
+        !self.paused.contains(&router) && !self.closed.contains(&lane)
+    }
+
     fn has_its_half(&self, lane: usize, router: usize) -> bool {
         self.under_way(lane, Some(router)) >= self.places[lane].div_ceil(2)
     }
@@ -87,8 +110,9 @@ impl Model {
         let first = self.waiting.iter().position(|other| (other.0, other.1) == (lane, router));
         assert_eq!(self.waiting.remove(first.unwrap()).2, number, "in the order in which they came");
         assert!(self.under_way(lane, None) < self.places[lane], "there was a place");
+        assert!(self.may_start(lane, router), "it is paused, or its executor takes no jobs");
         for other in (0..5).filter(|other| *other != router) {
-            if !self.waits(lane, other) || self.has_its_half(lane, other) {
+            if !self.waits(lane, other) || !self.may_start(lane, other) || self.has_its_half(lane, other) {
                 self.passed.remove(&(lane, other));
                 continue;
             }
@@ -110,15 +134,19 @@ impl Model {
                 self.turns.push(&name(lane), line(router), item);
             }
             Step::Schedule => {
-                while let Some(item) = self.turns.start_next(|_, _| true) {
+                let (paused, closed) = (names(&self.paused), names(&self.closed));
+                let may_start =
+                    |lane: &Name, line: &RouterLine| !paused.contains(&line.router) && !closed.contains(lane);
+                while let Some(item) = self.turns.start_next(may_start) {
                     self.started(item);
                 }
                 for lane in 0..2 {
                     let idle = self.under_way(lane, None) < self.places[lane];
-                    let wanted = self.waiting.iter().any(|item| item.0 == lane);
+                    let wanted =
+                        self.waiting.iter().any(|item| item.0 == lane && self.may_start(lane, item.1));
                     assert!(!(idle && wanted), "a place is lost");
                 }
-                assert!(!self.turns.can_start());
+                assert!(!self.turns.can_start() || !self.paused.is_empty() || !self.closed.is_empty());
             }
             Step::End(at) if !self.under_way.is_empty() => {
                 let (lane, router, _) = self.under_way.remove(at % self.under_way.len());
@@ -139,6 +167,8 @@ impl Model {
                 self.set_places(places);
                 self.passed.clear();
             }
+            Step::Pause(router) => toggle(&mut self.paused, router),
+            Step::Close(lane) => toggle(&mut self.closed, lane),
             Step::End(_) | Step::Remove(_) => {}
         }
     }
@@ -154,7 +184,9 @@ proptest! {
         for step in &steps {
             model.take(step);
         }
-        // Nothing starves: once those under way end, one by one, all that waits has started.
+        // Nothing starves: once all may start and those under way end, one by one, all that waits has started.
+        model.paused.clear();
+        model.closed.clear();
         let mut rounds = model.waiting.len() + model.under_way.len() + 1;
         while !model.waiting.is_empty() || !model.under_way.is_empty() {
             model.take(&Step::Schedule);

@@ -38,8 +38,8 @@ fn references_are_resolved_and_masked() {
     assert_eq!((&http["port"], &http["strict"]), (&json!(9000), &json!(true)));
     assert_eq!(config.executors[0].options.0["secret"], json!(["hunter22", "literal-one"]));
     let route = &config.workflow.routes("http")[0];
-    assert_eq!(route.job_param["list"], json!(["from the file"]));
-    assert_eq!(route.job_param["git_ssh_key"].as_str().unwrap().lines().count(), 4);
+    assert_eq!(route.job_param.get()["list"], json!(["from the file"]));
+    assert_eq!(route.job_param.get()["git_ssh_key"].as_str().unwrap().lines().count(), 4);
     let shown = |text: &str| config.mask.text(text);
     for secret in
         ["hunter22", "literal-one", "from the file", "signature!", "12345678", "9000", "mnopqrstuvwx"]
@@ -190,5 +190,29 @@ fn a_secret_file_with_more_in_it_than_the_secret() {
         assert_eq!(warnings.len(), usize::from(says.is_some()), "{content:?}: {warnings:?}");
         assert!(says.is_none_or(|says| warnings[0].contains(says)), "{content:?}: {warnings:?}");
         assert!(!warnings.concat().contains("unter22"), "{warnings:?}");
+    }
+}
+
+#[test]
+fn a_secret_file_that_every_user_can_read() {
+    let place = Place::new();
+    let file = place.write("s", "hunter22\n");
+    fs::set_permissions(file.parent().unwrap(), fs::Permissions::from_mode(0o755)).unwrap();
+    let path = place.write("config.yml", with_router("preset: {p: {password: '${file:s}'}}"));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    for (mode, warned) in [(0o644, true), (0o604, true), (0o640, false), (0o600, false)] {
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        let config = check_with(read(&path).unwrap(), &registry(), &[], &|_| None).unwrap();
+        let warnings: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(warnings.len(), usize::from(warned), "{mode:o}: {warnings:?}");
+        for part in [
+            format!(
+                "config.yml:1:24: warning: every user of this machine can read the secret file {}",
+                file.display()
+            ),
+            format!("chmod 600 {}", file.display()),
+        ] {
+            assert!(!warned || warnings[0].contains(&part), "{part}: {warnings:?}");
+        }
     }
 }

@@ -14,7 +14,7 @@ async fn ask(expr: &str, trigger_param: &Value) -> Result<Answer, String> {
         trigger_param: Arc::new(params(trigger_param.clone()).into()),
         select_param: params(json!({"expr": expr, "branches": ["main", "stable"], "secret": "key"})),
     };
-    Expr::default().select(&question).await.map_err(|error| error.message)
+    Expr.select(&question).await.map_err(|error| error.message)
 }
 
 #[tokio::test]
@@ -147,6 +147,37 @@ async fn what_could_take_long_is_not_evaluated() {
     assert!(!ask(twice, &middling).await.unwrap().yes);
 }
 
+/// Compiling evaluates what no event decides: that, too, is bounded.
+#[test]
+fn constants_are_bounded_when_it_is_compiled() {
+    let nested = |loops: usize| {
+        let names = &["a", "b", "c", "d", "e", "f", "g", "h", "i"][..loops];
+        let open: String = names.iter().map(|name| format!("[1,2,3,4,5,6,7,8,9,10].all({name}, ")).collect();
+        format!("{open}{} > 0{}", names.join(" + "), ")".repeat(loops))
+    };
+    let doubled = |times: usize| format!("size([[1]]{}) > 0", ".map(x, x + x)".repeat(times));
+    let replaced = |times: usize| format!("'x'{} == ''", ".replace('x', 'xxxxxxxxxx')".repeat(times));
+    let split = format!("'{}'.split('').all(a, 'x'.split('').all(b, a == b))", "x".repeat(10_000));
+    for (expr, says) in [
+        (nested(9), Some("about 2357947691 steps with any event; at most 2000000 are taken")),
+        (nested(7), Some("steps with any event")),
+        (nested(6), None),
+        (doubled(60), None),
+        (replaced(30), None),
+        (split, None),
+        (format!("trigger_param.a.matches('{}')", "(a{1000}){1000}"), Some("the pattern is not valid")),
+        ("[1, 2].exists(x, x + 'a' == 2)".to_owned(), Some("does not take a number and a text")),
+    ] {
+        let begun = std::time::Instant::now();
+        let error = Compiled::new(&expr).err().map(|error| error.to_string());
+        assert!(begun.elapsed() < LONGEST, "{expr:.80}: {:?}", begun.elapsed());
+        match says {
+            None => assert_eq!(error, None, "{expr:.80}"),
+            Some(says) => assert!(error.as_ref().is_some_and(|e| e.contains(says)), "{expr:.80}: {error:?}"),
+        }
+    }
+}
+
 /// Its time begins when it has a thread: what waits for one is not too slow.
 #[test]
 fn the_wait_for_a_thread_does_not_count() {
@@ -173,10 +204,10 @@ fn what_it_requires_and_whether_it_can_be_asked_again() {
         ("not an expression", None, false),
     ] {
         let select = params(json!({"expr": expr, "x": "y"}));
-        let required = Expr::default().requires(&select);
+        let required = Expr.requires(&select);
         let expected =
             requires.map(|(path, text)| RequiredValue { path: path.to_owned(), value: text.into() });
         assert_eq!(required, expected, "{expr}");
-        assert_eq!(Expr::default().can_be_asked_again(&select), again, "{expr}");
+        assert_eq!(Expr.can_be_asked_again(&select), again, "{expr}");
     }
 }

@@ -267,11 +267,7 @@ impl<'a> FollowedSchedule<'a> {
         let (mark, change) = match reached {
             Some(reached) => ScheduleMark::resume(&trigger.schedule, reached, now),
             // `@every` counts from here.
-            None => {
-                let delay =
-                    trigger.schedule.period().map_or(SignedDuration::ZERO, |_| trigger.schedule.delay());
-                (ScheduleMark::begin(now.checked_add(delay).unwrap_or(now)), None)
-            }
+            None => (ScheduleMark::begin_with_delay(&trigger.schedule, now), None),
         };
         let followed = Self { trigger, activator, source, mark, read };
         match change {

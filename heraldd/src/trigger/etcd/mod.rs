@@ -21,7 +21,9 @@ pub fn component() -> TriggerType {
     let description = Description::new(
         "etcd",
         "Fires when keys of an etcd change. While etcd cannot be reached, it connects again; a restart of Herald \
-         continues where it ended. With `layout: keys` there is an event for each change, in order. With \
+         continues where it ended. It begins before Herald is ready: a change after that is an event of its own, and \
+         never what exists at the start; only where etcd does not answer within 3 s, it begins once etcd can be \
+         reached. With `layout: keys` there is an event for each change, in order. With \
          `layout: projects` there is an event for each project that changed: its keys are PREFIX/HOST/PROJECT/config \
          and PREFIX/HOST/PROJECT/config.d/NAME.",
     );
@@ -29,7 +31,7 @@ pub fn component() -> TriggerType {
         let given: EtcdOptions = options.parse()?;
         let connection = EtcdConnections::named(context, &given.etcd)?;
         Ok(Arc::new(match given.layout {
-            KeysLayout::Keys => EtcdTrigger::Keys(KeysFollower { connection, given }),
+            KeysLayout::Keys => EtcdTrigger::Keys(KeysFollower::new(connection, given)),
             KeysLayout::Projects => EtcdTrigger::Projects(ProjectsFollower::new(connection, given)),
         }))
     })
@@ -133,6 +135,13 @@ enum EtcdTrigger {
 
 #[async_trait]
 impl Trigger for EtcdTrigger {
+    async fn begin(&self, activator: &Activator) {
+        match self {
+            Self::Keys(keys) => keys.begin(activator).await,
+            Self::Projects(projects) => projects.begin().await,
+        }
+    }
+
     async fn run(&self, activator: Activator, stop: CancellationToken) -> Result<(), ComponentError> {
         let follow = async {
             match self {

@@ -113,6 +113,7 @@ impl NodeSteps for FakeNodes {
             StepName::Plan => json!({"current": live, "refusals": []}),
             StepName::Prepare => json!({"digest": format!("d{}", call.deploy["revision"].as_str().unwrap())}),
             StepName::Status => json!({"revision": live, "modified": []}),
+            StepName::Switch => json!({"switched": true, "health_ms": 0, "verify_ms": 0}),
             _ => json!({}),
         };
         Ok(answer.as_object().cloned().unwrap_or_default())

@@ -1,5 +1,6 @@
 mod failures;
 mod fake;
+mod once;
 mod restart;
 mod settle;
 mod success;

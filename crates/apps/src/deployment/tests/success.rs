@@ -17,6 +17,12 @@ async fn all_prepare_before_one_switches_and_all_finish() {
         (DeploymentStatus::Succeeded, Some("5"), true)
     );
     assert_eq!((record.reason.as_deref(), record.digest.as_deref()), (Some("why"), Some("d5")));
+    let steps = |node: &str| record.nodes[node].steps_ms.keys().cloned().collect::<Vec<_>>().join(" ");
+    let all = ["web1", "web2"].map(steps);
+    assert_eq!(
+        all,
+        ["finish health once plan prepare switch verify", "finish health plan prepare switch verify"]
+    );
     let asked = fixture.nodes.asked();
     let expected = [
         "web1 plan",
@@ -105,6 +111,13 @@ async fn what_speaks_against_it_from_the_start() {
         assert!(record.error.unwrap().contains("held by bob: the sale"));
     }
     assert!(fixture.nodes.asked().is_empty(), "no node is asked");
+    // A time for people has no fractions, and its offset.
+    let until: jiff::Timestamp = "2026-12-02T12:00:02.5Z".parse().unwrap();
+    let for_time = Some(std::time::Duration::from_millis(2500));
+    fixture.app.hold("bob", "the sale", for_time).await.unwrap();
+    let held = fixture.deploy("j5b", &json!({})).await.error.unwrap();
+    let shown = until.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string();
+    assert!(held.contains(&format!("held by bob until {shown}: the sale")), "{held}");
     assert_eq!(fixture.deploy("j6", &json!({"override": true})).await.status, DeploymentStatus::Succeeded);
     // A rollback passes a freeze.
     assert_eq!(frozen.deploy("f1", &json!({})).await.status, DeploymentStatus::Held);
@@ -158,6 +171,67 @@ async fn a_node_catches_up_with_what_was_rolled_back_to_also_in_a_freeze() {
     let late = fixture.deploy("j4", &json!({"revision": "1", "nodes": ["web3"], "automatic": 1})).await;
     assert_eq!((late.status, fixture.live()), (DeploymentStatus::Succeeded, vec!["1".to_owned(); 3]));
     assert!(fixture.app.to_catch_up().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_rollback_does_not_go_to_what_is_live_when_a_node_was_away() {
+    // What a node does in the deployment of 2, of 3, and in the rollback; what is live then, and the revisions that
+    // are bad. Nobody is sent back further since a node was away, and what such a node had is not bad.
+    for (offline, second, third, back, live, bad) in [
+        ("catch_up", true, false, true, ["2", "2", "2"], "3"),
+        ("skip", true, false, true, ["2", "2", "2"], "3"),
+        ("skip", false, false, true, ["2", "2", "2"], "3"),
+        ("catch_up", true, true, false, ["2", "3", "2"], "3"),
+        ("skip", true, false, false, ["2", "2", "2"], "3"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let fixture = Fixture::new(dir.path(), &json!({"strategy": {"offline": offline}}));
+        let there = |is_there: bool| match is_there {
+            true => drop(fixture.nodes.script.lock().unwrap().remove("web2 plan")),
+            false => fixture.nodes.script("web2 plan", Does::IsAway),
+        };
+        for (job, revision, is_there) in [("j1", "1", true), ("j2", "2", second), ("j3", "3", third)] {
+            there(is_there);
+            fixture.deploy(job, &json!({"revision": revision})).await;
+        }
+        let case = (offline, second, third, back);
+        assert_eq!(fixture.app.view().await.unwrap().previous.as_deref(), Some("2"), "{case:?}");
+        there(back);
+        let record = fixture.deploy("j4", &json!({"action": "rollback"})).await;
+        assert_eq!((record.from.as_deref(), record.to.as_deref()), (Some("3"), Some("2")), "{case:?}");
+        assert_eq!(
+            (record.status, fixture.live()),
+            (DeploymentStatus::Succeeded, live.map(str::to_owned).to_vec())
+        );
+        let book = fixture.app.book().await.unwrap();
+        let marked: Vec<&str> = book.bad.iter().map(|bad| &*bad.revision).collect();
+        assert_eq!(marked, [bad], "{case:?}");
+        assert_eq!(book.rollback_target(&["web1", "web2", "web3"]), Some("1"), "{case:?}");
+        let held = fixture.deploy("j5", &json!({"revision": "3", "automatic": 1})).await;
+        assert_eq!(held.status, DeploymentStatus::Held, "{case:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_left_is_bad_also_when_no_node_that_had_it_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let fixture =
+        Fixture::new(dir.path(), &json!({"strategy": {"offline": "catch_up"}, "nodes": ["web1", "web2"]}));
+    for (job, away, params) in [
+        ("j1", None, json!({"revision": "1"})),
+        ("j2", Some("web2 plan"), json!({"revision": "2"})),
+        ("j3", Some("web1 plan"), json!({"action": "rollback"})),
+    ] {
+        fixture.nodes.script.lock().unwrap().clear();
+        if let Some(away) = away {
+            fixture.nodes.script(away, Does::IsAway);
+        }
+        let record = fixture.deploy(job, &params).await;
+        assert_eq!(record.status, DeploymentStatus::Succeeded, "{job}: {:?}", record.error);
+    }
+    let book = fixture.app.book().await.unwrap();
+    assert!(book.is_bad("2") && book.revision.as_deref() == Some("1"), "{book:?}");
+    assert_eq!(fixture.app.to_catch_up().await.unwrap(), [("web1".to_owned(), "1".to_owned())]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,9 +9,8 @@ use jiff::{SignedDuration, Timestamp, Zoned};
 use maud::{Markup, html};
 
 use super::window::{CalendarView, CalendarWindow};
-use crate::elements::{self, StatusLook};
+use crate::elements::{self, StatusLook, encode};
 use crate::frame::Frame;
-use crate::screens::now::encode;
 
 /// The routers of a trigger that are named.
 const NAMED: usize = 2;

@@ -13,8 +13,7 @@ use jiff::tz::TimeZone;
 use maud::{Markup, html};
 
 use super::events::open_fire_form;
-use super::now::encode;
-use crate::elements;
+use crate::elements::{self, encode, sign};
 use crate::frame::Frame;
 pub use window::{CalendarView, CalendarWindow, CalendarWindowError};
 
@@ -62,7 +61,7 @@ pub fn screen(frame: &Frame<'_>, window: &CalendarWindow, calendar: &CalendarRes
 fn controls(frame: &Frame<'_>, window: &CalendarWindow) -> Markup {
     let site = frame.site;
     let near = |steps| window.neighbour(steps).map(|date| window.same(site, Some(date)));
-    html! {
+    html! { div.controls {
         nav.choices aria-label="View" { ul {
             @for (view, _, name) in window::VIEWS {
                 (view_choice(frame, window, view, name))
@@ -80,7 +79,7 @@ fn controls(frame: &Frame<'_>, window: &CalendarWindow) -> Markup {
             label { "Date" input type="date" name="from" value=(window.first.to_string()); }
             button.plain type="submit" { "Show" }
         }
-    }
+    } }
 }
 
 /// The choice of a view. Where the reader chose none, a narrow screen shows the list.
@@ -145,8 +144,8 @@ fn remarks(window: &CalendarWindow, calendar: &CalendarResource) -> Markup {
     };
     html! {
         @for change in &calendar.clock_changes { p.notice.change { (clock_change(change)) } }
-        @if let Some(since) = &calendar.runs_since { p.notice { "There are too many jobs to show: those before " (time(since)) " are left out. " } }
-        @if let Some(until) = &calendar.due_until { p.notice { "There are too many due times to show: those from " (time(until)) " on are left out." } }
+        @if let Some(since) = &calendar.runs_since { p.notice.change { (sign("odd")) "There are too many jobs to show: those before " (time(since)) " are left out." } }
+        @if let Some(until) = &calendar.due_until { p.notice.change { (sign("odd")) "There are too many due times to show: those from " (time(until)) " on are left out." } }
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) fn timeline(frame: &Frame<'_>, window: &CalendarWindow, items: &[Cale
                     @for (n, (name, bars)) in lanes.iter().take(LANES).enumerate() {
                         @let y = HEAD + LANE * n as i64;
                         g {
-                            svg x="0" y=(y) width=(NAMES - 12) height=(LANE) { text.lane x="8" y="17" { title { (name) } (elements::cut(name, 22)) } }
+                            svg x="0" y=(y) width=(NAMES - 12) height=(LANE) { text.lane x="8" y="17" { title { (name) } (elements::cut(name, 18)) } }
                             @for bar in bars { (drawn(bar, y)) }
                         }
                     }

@@ -184,8 +184,22 @@ fn place(placed: &mut [Placed]) {
             near(placed, &sorted);
         }
     }
-    let top = placed.iter().map(|one| one.y).min().unwrap_or(0);
-    placed.iter_mut().for_each(|one| one.y -= top);
+    close_bands(placed);
+}
+
+/// Begins at the top, and leaves no more room than a gap where nothing is in any layer.
+fn close_bands(placed: &mut [Placed]) {
+    let mut order: Vec<usize> = (0..placed.len()).collect();
+    order.sort_unstable_by_key(|n| placed[*n].y);
+    let (mut up, mut bottom) = (None, -GAP);
+    for n in order {
+        let one = &mut placed[n];
+        let up = up.get_or_insert(one.y);
+        // Something lower must not come higher than there is room below all that is above it.
+        *up = (*up).max(one.y - bottom - GAP);
+        one.y -= *up;
+        bottom = bottom.max(one.y + one.height);
+    }
 }
 
 fn stack(placed: &mut [Placed], layer: &[usize]) {
@@ -276,6 +290,24 @@ mod tests {
             }
         }
         assert_eq!(found.edges[2].len(), 3, "it passes one layer");
+    }
+
+    #[test]
+    fn no_band_is_left_empty() {
+        // Two triggers with many routers each, and routers of no trigger that is shown.
+        let mut given = Vec::new();
+        for n in 0..24 {
+            given.push([n / 12, 2 + n]);
+        }
+        let mut least = vec![0; 2];
+        least.extend([1; 24]);
+        least.extend([1; 3]);
+        let found = layout(&least, &edges(&given));
+        let mut tops: Vec<i64> = found.nodes.iter().map(|node| node.y).collect();
+        tops.sort_unstable();
+        assert_eq!(tops[0], 0);
+        let empty = tops.windows(2).map(|pair| pair[1] - pair[0] - HEIGHT).max();
+        assert!(empty.is_some_and(|empty| empty <= GAP), "{tops:?}");
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub fn screen(frame: &Frame<'_>, graph: &GraphResource) -> String {
             section #graph data-part data-gap="5000" {
                 @if let Some(count) = graph.router_count { p.notice { "These are " (routers) " of " (count) " routers. Filter by a part of a name to see others." } }
                 @if let Some(edges) = graph.edges_left_out { p.notice { (edges) " chains are left out, since there are too many to show." } }
-                @if routers == 0 { p.empty { @if asked.is_empty() { "No router is configured." } @else { "No router matches." } } }
+                @if routers == 0 { p.empty { @if asked.is_empty() { "No router is configured. The section “router” names what each trigger starts." } @else { "No router matches." } } }
                 @else {
                     (picture::picture(frame, graph))
                     p.soft { "A dashed line is a job whose end may start the next router: its selector decides." }
@@ -51,21 +51,21 @@ fn table(frame: &Frame<'_>, graph: &GraphResource) -> Markup {
     let link =
         |node: &GraphNode| html! { a href=(picture::node_address(frame, node)) { bdi { (node.name) } } };
     html! {
-        div.scroll tabindex="0" role="region" aria-label="Tasks" { table {
+        div.scroll tabindex="0" role="region" aria-label="Tasks" { table.cards {
             thead { tr { th { "Trigger" } th { "Router" } th { "Task" } th { "Last job" } th { "Its end starts" } } }
             tbody { @for task in tasks {
                 @let router = leading.get(&task.id).into_iter().flatten().find_map(|n| kind(n, GraphNodeKind::Routing));
                 @let before = router.and_then(|router| leading.get(&router.id));
                 @let trigger = before.into_iter().flatten().find_map(|n| kind(n, GraphNodeKind::Trigger));
                 tr {
-                    td.name { @match trigger { Some(trigger) => { bdi { (trigger.name) } span.soft { " " (trigger.detail()) } }, None => { span.soft { "an event of Herald" } } } }
-                    td.name { @if let Some(router) = router { (link(router)) span.soft { " " bdi { (router.detail()) } } } }
-                    td.name { bdi { (task.name) } " → " bdi { (task.detail()) } }
-                    td { @match &task.last {
+                    td.name data-n="Trigger" { @match trigger { Some(trigger) => { bdi { (trigger.name) } span.soft { " " (trigger.detail()) } }, None => { span.soft { "an event of Herald" } } } }
+                    td.name.lead { @if let Some(router) = router { (link(router)) span.soft { " " bdi { (router.detail()) } } } }
+                    td.name data-n="Task" { bdi { (task.name) } " → " bdi { (task.detail()) } }
+                    td data-n="Last job" { @match &task.last {
                         Some(last) => { (elements::status(&last.status)) " " (elements::job_link(frame, &last.job_id)) " " (elements::time(frame, &last.at)) },
                         None => { span.soft { @if task.has_older { "not among the newest jobs" } @else { "none yet" } } },
                     } }
-                    td.name { (followers(graph, task, &link)) }
+                    td.name data-n="Starts" { (followers(graph, task, &link)) }
                 }
             } }
         } }

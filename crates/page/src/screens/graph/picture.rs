@@ -4,14 +4,15 @@ use herald_control::model::{GraphEdge, GraphNode, GraphNodeKind, GraphResource};
 use maud::{Markup, html};
 
 use super::layout::{GAP, HEIGHT, Layout, LayoutEdge, Point, STEP, WIDTH, layout};
-use crate::elements::{self, StatusLook};
+use crate::elements::{self, StatusLook, encode};
 use crate::frame::Frame;
-use crate::screens::now::encode;
 
 /// Around the picture.
 const EDGE: i64 = 16;
 /// The characters of a name that fit.
-const NAME: usize = 20;
+const NAME: usize = 17;
+/// And of what is below it, which is not bold.
+const DETAIL: usize = 20;
 
 /// Where a node leads: the router, with its trigger and tasks.
 pub(super) fn node_address(frame: &Frame<'_>, node: &GraphNode) -> String {
@@ -96,7 +97,7 @@ fn shape(frame: &Frame<'_>, node: &GraphNode, at: Point) -> Markup {
             // What is too long is cut off at its edge.
             svg aria-hidden="true" x=(x + 12) y=(y) width=(WIDTH - 24) height=(HEIGHT) {
                 text.name x="50%" y=(if last.is_some() { 20 } else { 26 }) { (elements::cut(&node.name, NAME)) }
-                text.detail x="50%" y=(if last.is_some() { 35 } else { 42 }) { (elements::cut(node.detail(), NAME)) }
+                text.detail x="50%" y=(if last.is_some() { 35 } else { 42 }) { (elements::cut(node.detail(), DETAIL)) }
                 @if let Some((StatusLook { shape, kind }, words)) = &last {
                     text class={ "outcome " (kind) } x="50%" y="51" { (shape) " " (words) }
                 }

@@ -2,7 +2,7 @@ use herald_access::{AuthenticatedCaller, Via};
 use herald_control::model::{GraphEdge, LastJob};
 
 use super::*;
-use crate::screens::now::encode;
+use crate::elements::encode;
 use crate::screens::tests::{HOSTILE, check, with_frame_at};
 
 fn node(id: usize, kind: GraphNodeKind, name: &str, detail: &str, last: Option<&str>) -> GraphNode {

@@ -2,6 +2,12 @@
 
 use super::*;
 
+fn runs() -> RouterRuns {
+    let run = |status: &str, seconds| RouterRun { status: status.to_owned(), seconds: Some(seconds) };
+    let runs = vec![run("failed", 1.5), run("succeeded", 1.0)];
+    RouterRuns { runs, median_seconds: Some(1.5), p95_seconds: Some(1.5) }
+}
+
 #[test]
 fn a_paused_router_says_so_and_can_be_resumed() {
     let pause = |router: &str| PauseResource {
@@ -22,22 +28,39 @@ fn a_paused_router_says_so_and_can_be_resumed() {
         tasks: Vec::new(),
         paused,
     };
-    let routers = [router("backup", Some(pause("backup"))), router("sync", None)];
+    let mut shown = routers_data(vec![router("backup", Some(pause("backup"))), router("sync", None)]);
+    shown.runs.insert("sync".to_owned(), runs());
     let admin = admin();
-    let html = with_frame("/routers", Some(&admin), |frame| about::routers(frame, &routers, &[]));
+    let html = with_frame("/routers", Some(&admin), |frame| routers::screen(frame, &shown));
     check(&html);
-    for part in ["▲ paused", "anna", "/routers/backup/resume", "/routers/sync/pause"] {
+    for part in [
+        "▲ paused",
+        "anna",
+        "/routers/backup/resume",
+        "/routers/sync/pause",
+        "50 % of 2 succeeded",
+        "p50 1.5 s",
+        "1 failed, 1 succeeded",
+    ] {
         assert!(html.contains(part), "{part}: {html}");
     }
-    let seen = with_frame("/routers", None, |frame| about::routers(frame, &routers, &[]));
+    let seen = with_frame("/routers", None, |frame| routers::screen(frame, &shown));
     assert!(seen.contains("▲ paused") && !seen.contains("/pause") && !seen.contains("/resume"), "{seen}");
     let mut data = now_data(Vec::new());
     data.info.paused.push(pause("backup"));
     let now = with_frame("/", Some(&admin), |frame| now::screen(frame, &data));
     assert!(now.contains("is paused since") && !now.contains("Nothing needs attention"), "{now}");
+    assert!(now.contains("its jobs wait until somebody resumes it · by <bdi>anna</bdi>"), "{now}");
+    let until = Some("2026-11-29T15:00:00Z".to_owned());
+    data.info.paused = vec![PauseResource { until: until.clone(), ..pause("backup") }];
+    let now = with_frame("/", Some(&admin), |frame| now::screen(frame, &data));
+    assert!(now.contains("its jobs wait until <time datetime=\"2026-11-29T15:00:00Z\""), "{now}");
+    let shown = routers_data(vec![router("backup", Some(PauseResource { until, ..pause("backup") }))]);
+    let html = with_frame("/routers", Some(&admin), |frame| routers::screen(frame, &shown));
+    assert!(html.contains(", until <time datetime=\"2026-11-29T15:00:00Z\""), "{html}");
 }
 
-fn node(name: &str, is_drained: bool) -> NodeResource {
+pub(super) fn node(name: &str, is_drained: bool) -> NodeResource {
     NodeResource {
         name: name.to_owned(),
         host: HOSTILE.to_owned(),
@@ -66,12 +89,12 @@ fn node(name: &str, is_drained: bool) -> NodeResource {
 fn a_drained_node_says_so_and_can_be_resumed() {
     let nodes = [node("web1", true), node("web2", false)];
     let admin = admin();
-    let html = with_frame("/nodes", Some(&admin), |frame| about::nodes(frame, &nodes));
+    let html = with_frame("/nodes", Some(&admin), |frame| nodes::screen(frame, &nodes));
     check(&html);
     for part in ["▲ drained", "anna", "/nodes/web1/resume", "/nodes/web2/drain", "value=\"one-time\""] {
         assert!(html.contains(part), "{part}: {html}");
     }
-    let seen = with_frame("/nodes", None, |frame| about::nodes(frame, &nodes));
+    let seen = with_frame("/nodes", None, |frame| nodes::screen(frame, &nodes));
     assert!(seen.contains("▲ drained") && !seen.contains("<form"), "{seen}");
 }
 

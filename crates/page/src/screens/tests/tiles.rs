@@ -30,7 +30,7 @@ fn tiles_show_values_digit_for_digit() {
                 "<title>18446744073709551617 GB",
                 "1 values are not numbers",
                 "points=\"0.0,",
-                "<td class=\"text\"><bdi>18446744073709551617</bdi></td>",
+                "<td class=\"text lead\"><bdi>18446744073709551617</bdi></td>",
             ],
         ),
         (

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
+use herald_core::conformance;
 use herald_core::executor::{NoOutput, Stop};
-use herald_core::job::Job;
 use herald_core::secret::Mask;
 use herald_queue::{
-    ConsumerSettings, DeadLetter, Fitness, ForgottenNode, InvalidQueueSettings, KnownMessage, ListItem,
-    MessageState, MessageView, PutAnswer, QueueConsumer, QueueResult, QueueStatus, ResultReader,
-    ResultReceipt, TopicStatus,
+    ConsumerSettings, DeadLetter, DeadReason, Fitness, ForgottenNode, InvalidQueueSettings, KnownMessage,
+    ListItem, MessageState, MessageView, PausedBy, PutAnswer, QueueConsumer, QueueResult, QueueStatus,
+    ResultReader, ResultReceipt, TopicStatus,
 };
 use herald_remote::Protocol;
 use sha2::{Digest as _, Sha256};
@@ -179,7 +179,7 @@ impl Queue for FakeQueue {
         unreachable!()
     }
 
-    async fn set_paused(&self, _: &str, _: bool) -> Result<(), QueueError> {
+    async fn set_paused(&self, _: &str, _: Option<&PausedBy>) -> Result<(), QueueError> {
         unreachable!()
     }
 
@@ -195,29 +195,17 @@ impl Queue for FakeQueue {
         unreachable!()
     }
 
+    async fn list_bury(&self, _: &str, _: &ListItem, _: &DeadReason) -> Result<(), QueueError> {
+        unreachable!()
+    }
+
     async fn list_remove(&self, _: &ListItem) -> Result<(), QueueError> {
         unreachable!()
     }
 }
 
 pub(super) fn execution(stop: &Stop) -> Execution {
-    let job = Job {
-        id: "job".into(),
-        trigger_id: "e".into(),
-        router: "r".into(),
-        trigger: "t".into(),
-        selector: "s".into(),
-        task: "k".into(),
-        executor: "x".into(),
-        trigger_param: Arc::default(),
-        select_param: Arc::default(),
-        job_param: Arc::default(),
-        chain_depth: 0,
-        attempt: 1,
-        by: None,
-        rerun: false,
-    };
-    let (job, mask) = (Arc::new(job), Arc::new(Mask::new()));
+    let (job, mask) = (Arc::new(conformance::job("job")), Arc::new(Mask::new()));
     Execution { job, mask, stop: stop.clone(), output: Arc::new(NoOutput), earlier: None }
 }
 

@@ -11,14 +11,18 @@ local function dead(job, g, eid, reason, node)
   redis.call('HSET', job, 'x' .. g, reason)
 end
 
-local finished = {}
+local finished, count = {}, 0
 
 local function done(id, g, owner, n, adopt, birth, eid, lane, ended, signature, reply, ttl, reason, node)
   local job = job_key(id)
   local m = redis.call('HMGET', job, 'o' .. g, 'n' .. g, 'f' .. g, 'x' .. g, 'b', 'fn' .. g, 'fo' .. g, 'e', 'ttl')
   if m[6] == n and m[7] == owner then return { 'ok', '' } end
   local refused = refusal(job, g, owner, n, adopt, birth, eid, m)
-  if refused then return refused end
+  if refused then
+    -- Another worker has ended it.
+    if refused[1] == 'lost' and refused[2] == '' then refused[2] = m[7] or '' end
+    return refused
+  end
   if m[8] and m[8] ~= '' then eid = m[8] end
   if reason ~= '' then dead(job, g, eid, reason, node) end
   redis.call('HSET', job, 'f' .. g, ended, 'fs' .. g, signature, 'fn' .. g, n, 'fo' .. g, owner, 'o' .. g, '')
@@ -31,6 +35,7 @@ local function done(id, g, owner, n, adopt, birth, eid, lane, ended, signature, 
     if reason ~= '' then ttl = math.max(ttl, 604800000) end
     redis.call('PEXPIRE', job, ms(ttl))
   end
+  count = count + 1
   if reply ~= '' then
     local key = P .. ':r:' .. reply
     redis.call('XADD', key, 'MAXLEN', '~', 100000, '*', 'i', id, 'f', ended, 'g', signature)
@@ -45,5 +50,6 @@ if #finished > 0 then
   redis.call('XDEL', S, unpack(finished))
   if redis.call('ZREM', P .. ':u', unpack(finished)) < #finished then redis.call('ZREM', P .. ':d', unpack(finished)) end
 end
-redis.call('HINCRBY', M, 'finished', #ARGV / 14)
+-- What was said before is not counted again.
+if count > 0 then redis.call('HINCRBY', M, 'finished', count) end
 return answers

@@ -3,7 +3,7 @@
 -- KEYS[1] is the prefix `{herald:TOPIC}`; the keys of the topic:
 --   :s            stream of messages: i id, m envelope, g signature, k lane, q number
 --   :w            stream that wakes workers when a message can be had that is not new
---   :m            hash: mode, paused, beat, steady, lease, seq, counters; for each group: c cursor, q number seen, t seen
+--   :m            hash: mode, paused (with _at, _by, _sign), beat, steady, lease, seq, server, settle, settle_to, counters; for each group: c cursor, q number seen, t seen
 --   :job:ID       hash, the marker; its fields end with the group: o owner, n delivery, u lease until, l lease, s starts,
 --                 si ss sn start, a as an attempt, d due, f fs fn fo end, x reason; without it: b birth, e entry, r, ttl,
 --                 w withdrawn
@@ -138,9 +138,13 @@ local function refusal(job, g, owner, n, adopt, birth, eid, m)
     return nil
   end
   local known = m[5]
-  local unowned = (not m[1] or m[1] == '') and not m[3] and not m[4]
   local newer = tonumber(n) > tonumber(m[2] or '0')
-  if adopt == '1' and unowned and newer and redis.call('HGET', job, 'w') ~= '1' then
+  local unowned = not m[1] or m[1] == ''
+  if adopt == '1' and newer and not unowned then
+    -- A replica that took over knows an earlier delivery only, whose lease had ended.
+    unowned = tonumber(redis.call('HGET', job, 'u' .. g) or '0') <= now
+  end
+  if adopt == '1' and unowned and newer and not m[3] and not m[4] and redis.call('HGET', job, 'w') ~= '1' then
     redis.call('HSET', job, 'o' .. g, owner, 'n' .. g, n)
     if not known then redis.call('HSET', job, 'b', birth, 'e', eid) end
     redis.call('PEXPIRE', job, MONTH)

@@ -1,16 +1,33 @@
--- ARGV: owner, group, mode, places, lease, take back, known, retain, ttl, process
+-- ARGV: owner, group, mode, places, lease, take back, known, retain, ttl, process, ended, server
+-- `ended`: how many are taken without a place of those that were started and whose lease ended. They do not run again.
 -- `process` differs for each start of the program: with it a worker knows what an earlier one of its name had.
--- Answers: 'ok', wait from (stream), wait from (wake), paused, gap, more, messages, taken back; or 'mode', the other one.
+-- `server` differs for each server, and each start of one; empty where the user cannot ask for it.
+-- Answers: 'ok', wait from (stream), wait from (wake), paused, gap, more, messages, taken back, server; or 'mode', the
+-- other one.
 local owner, g, mode = ARGV[1], ARGV[2], ARGV[3]
 local places, lease, take_back, known, retain = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6], ARGV[7], ARGV[8]
 local U, D = P .. ':u' .. g, P .. ':d' .. g
-local meta = redis.call('HMGET', M, 'mode', 'beat', 'steady', 'paused', 'c' .. g, 'q' .. g, 'seq', 'trimmed', 'lease')
+local meta = redis.call('HMGET', M, 'mode', 'beat', 'steady', 'paused', 'c' .. g, 'q' .. g, 'seq', 'trimmed', 'lease',
+  'server', 'settle', 'settle_to')
 local beat = tonumber(meta[2] or '0')
 if meta[1] and meta[1] ~= mode and now - beat < 60000 and now >= beat then return { 'mode', meta[1] } end
 -- Leases end for others only when somebody has been served for a whole lease without a pause: the clock goes on while Redis
 -- is stopped, and it can be set.
 local steady = tonumber(meta[3] or '0')
-if now - beat > lease / 2 or now < beat or steady == 0 then
+-- A replica took over, or this is another start: what workers said last can be missing. They say it again within a
+-- moment; until then what was there before is not new for anybody.
+local settle, settle_to = tonumber(meta[11] or '0'), meta[12] or '0-0'
+if settle - now > 10000 then settle = 0 end
+local replaced = ARGV[12] ~= '' and meta[10] ~= ARGV[12]
+if replaced then
+  if meta[10] then
+    local last = redis.call('XREVRANGE', S, '+', '-', 'COUNT', 1)[1]
+    settle_to = last and last[1] or '0-0'
+    settle = now + math.min(math.max(tonumber(meta[9] or '0') / 2, 3000), 10000)
+  end
+  redis.call('HSET', M, 'server', ARGV[12], 'settle', ms(settle), 'settle_to', settle_to)
+end
+if now - beat > lease / 2 or now < beat or steady == 0 or replaced then
   steady = now
   redis.call('HSET', M, 'steady', ms(now))
 end
@@ -47,7 +64,7 @@ if mode == 'every' then
 end
 local wakes = redis.call('XREVRANGE', P .. ':w', '+', '-', 'COUNT', 1)[1]
 local wake_id = wakes and wakes[1] or '0-0'
-if meta[4] == '1' then return { 'ok', '', wake_id, 1, 0, 0, {}, 0 } end
+if meta[4] == '1' then return { 'ok', '', wake_id, 1, 0, 0, {}, 0, ARGV[12] } end
 
 local taken, held, bytes = {}, {}, 0
 local ENOUGH = 4194304 -- bytes of one answer
@@ -63,6 +80,9 @@ local function marker(job)
     over = m[9] or m[10] or m[3], s = m[11], si = m[12], ss = m[13], sn = m[14], a = m[15], as = m[16], i = m[17] }
 end
 
+-- Nobody may have said yet that it has this.
+local function is_settling(eid) return now < settle and not is_after(eid, settle_to) end
+
 local function deliver(eid, id, f, job, m)
   local n = tonumber(m.n or '0') + 1
   redis.call('HSET', job, 'n' .. g, n, 'o' .. g, owner, 'u' .. g, ms(now + lease), 'l' .. g, ms(lease), 'i' .. g,
@@ -73,8 +93,10 @@ local function deliver(eid, id, f, job, m)
   end
   held[#held + 1] = ms(now + lease)
   held[#held + 1] = eid
+  -- What waited when a server took over may have run: who says so too late is not heard.
+  local waited = settle_to ~= '0-0' and not is_after(eid, settle_to) and 1 or 0
   taken[#taken + 1] = { eid, id, f.m or '', f.g or '', f.k or '', n, m.s or '', m.si or '', m.ss or '', m.a or '',
-    m.as or '', m.sn or '' }
+    m.as or '', m.sn or '', waited }
   places = places - 1
   bytes = bytes + #(f.m or '')
   if bytes > ENOUGH then places = 0 end
@@ -102,6 +124,11 @@ local function again(eid)
       return
     end
     if now - steady < m.l then return end
+  end
+  if is_settling(eid) then
+    redis.call('ZREM', U, eid)
+    redis.call('ZADD', D, ms(settle), eid)
+    return
   end
   if has_owner then redis.call('HINCRBY', M, 'redelivered', 1) end
   redis.call('ZREM', D, eid)
@@ -132,6 +159,19 @@ if places > 0 then
   end
 end
 
+local ended = tonumber(ARGV[11])
+if places == 0 and ended > 0 then
+  for _, eid in ipairs(redis.call('ZRANGEBYSCORE', U, '-inf', ms(now), 'LIMIT', 0, 256)) do
+    local entry = #taken < ended and entry_at(eid)
+    local info = entry and redis.call('HGET', job_key(id_of(eid, fields(entry))), 'si' .. g)
+    if info and info ~= '' then
+      places = 1
+      again(eid)
+      places = 0
+    end
+  end
+end
+
 -- An entry that was not seen before.
 local function first_time(eid, f)
   local id = id_of(eid, f)
@@ -151,6 +191,7 @@ local function first_time(eid, f)
     end
   end
   local due = tonumber(m.d or m.due0 or '0')
+  if is_settling(eid) then due = math.max(due, settle) end
   if m.o and m.o ~= '' and m.u > now then
     redis.call('ZADD', U, ms(m.u), eid)
   elseif m.o and m.o ~= '' and now - steady < m.l then
@@ -209,4 +250,4 @@ elseif places > 0 and room then
   more = 1
 end
 redis.call('HSET', M, 'c' .. g, cursor, 'q' .. g, number_seen and ms(number_seen) or '')
-return { 'ok', room and cursor or '', wake_id, 0, gap, more, taken, taken_back }
+return { 'ok', room and cursor or '', wake_id, 0, gap, more, taken, taken_back, ARGV[12] }

@@ -185,6 +185,27 @@ async fn both() -> (tempfile::TempDir, JournalStore, MemoryHistory) {
 }
 
 #[tokio::test]
+async fn a_job_at_a_later_attempt_knows_when_its_first_one_started() {
+    let (_folder, store, recent) = both().await;
+    let records =
+        Arc::new(vec![Record::Started { job: job(6, 2), at: at(26_000) }, ended(6, 2, Status::Succeeded)]);
+    store.append(&records).await.unwrap();
+    recent.append(&records).await.unwrap();
+    for (n, first, latest) in [
+        (3, None, Some(at(20_000))),
+        (4, None, None),
+        (6, Some(at(20_000)), Some(at(26_000))),
+        (7, Some(at(20_000)), Some(at(20_000))),
+    ] {
+        let histories: [&dyn History; 2] = [&store, &recent];
+        for history in histories {
+            let summary = history.job(&id(n)).await.unwrap().unwrap().summary;
+            assert_eq!((summary.first_started_at, summary.state.started_at), (first, latest), "{n}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn ids_are_found_by_a_part_of_them() {
     let (_folder, store, recent) = both().await;
     let part = |text: &str| WantedId::Part(IdPart::parse(text).unwrap());

@@ -77,7 +77,7 @@ fn stored_by(version: &str) -> tempfile::TempDir {
 #[tokio::test]
 async fn what_an_earlier_version_stored_is_migrated() {
     let folder = stored_by("v3");
-    let store = open(folder.path());
+    let store = open_for_ever(folder.path());
     // From the history, and from the log that was not in it yet.
     let (first, second) = ("01a22426-85e4-72c8-bddb-f0797fde674b", "01a22426-a970-7729-848e-b32b8d9c323f");
     for (id, n, routed) in [(first, 1, 2), (second, 2, 2)] {

@@ -1,17 +1,36 @@
 //! Queues as the API shows them.
 
+use herald_control::model;
+use herald_core::actor::Actor;
 use herald_core::param::Params;
 use herald_core::secret::Mask;
-use herald_queue::{DeadLetter, EndStatus, MessageState, MessageView, NodeView, Queue, TopicStatus};
+use herald_queue::{
+    DeadLetter, EndStatus, MessageState, MessageView, NodeView, PausedBy, Queue, QueueError, TopicPause,
+    TopicStatus,
+};
 use jiff::Timestamp;
 
-use herald_control::model;
+use crate::history::resources;
 
 fn time(millis: i64) -> Option<String> {
     Timestamp::from_millisecond(millis).ok().map(|at| at.to_string())
 }
 
-pub(super) fn queue(queue: &dyn Queue, topics: Vec<TopicStatus>) -> model::QueueResource {
+/// How the topics of a queue are.
+///
+/// # Errors
+/// When it cannot be asked.
+pub async fn topics(queue: &dyn Queue) -> Result<Vec<TopicStatus>, QueueError> {
+    let mut all = Vec::new();
+    for topic in queue.topics().await? {
+        all.push(queue.topic(&topic).await?);
+    }
+    Ok(all)
+}
+
+/// A queue with these topics.
+#[must_use]
+pub fn queue(queue: &dyn Queue, topics: Vec<TopicStatus>) -> model::QueueResource {
     let status = queue.status();
     model::QueueResource {
         name: queue.name().to_owned(),
@@ -23,7 +42,9 @@ pub(super) fn queue(queue: &dyn Queue, topics: Vec<TopicStatus>) -> model::Queue
     }
 }
 
-pub(super) fn topic(topic: TopicStatus) -> model::TopicResource {
+/// A topic.
+#[must_use]
+pub fn topic(topic: TopicStatus) -> model::TopicResource {
     let node = |node: NodeView| model::TopicNodeResource {
         node: node.node,
         idle_seconds: node.idle.as_secs(),
@@ -40,12 +61,32 @@ pub(super) fn topic(topic: TopicStatus) -> model::TopicResource {
         redelivered: topic.redelivered,
         finished: topic.finished,
         dead: topic.dead,
-        paused: topic.paused,
+        paused: topic.pause.is_some(),
+        pause: topic.pause.map(pause),
         nodes: topic.nodes.into_iter().map(node).collect(),
     }
 }
 
-pub(super) fn message(queue: &str, view: MessageView, mask: &Mask) -> model::MessageResource {
+fn pause(pause: TopicPause) -> model::TopicPauseResource {
+    let by = pause.by.map(|PausedBy { user, via, address, reason }| model::RecordedActor {
+        user,
+        via,
+        address,
+        reason,
+    });
+    model::TopicPauseResource { since: pause.since.and_then(time), by }
+}
+
+/// Who pauses a topic, with the secrets hidden.
+#[must_use]
+pub fn paused_by(by: &Actor, mask: &Mask) -> PausedBy {
+    let model::RecordedActor { user, via, address, reason } = resources::actor(by.masked(mask));
+    PausedBy { user, via, address, reason }
+}
+
+/// A message of this queue, its secrets masked.
+#[must_use]
+pub fn message(queue: &str, view: MessageView, mask: &Mask) -> model::MessageResource {
     let reason = reason(&view);
     let MessageView { topic, known, message, deliveries, attempt, .. } = view;
     let (state, node) = match &known.state {
@@ -115,7 +156,9 @@ fn word(status: EndStatus) -> &'static str {
     status.as_str()
 }
 
-pub(super) fn dead_letter(queue: &str, letter: DeadLetter) -> model::DeadLetterResource {
+/// A dead letter of this queue.
+#[must_use]
+pub fn dead_letter(queue: &str, letter: DeadLetter) -> model::DeadLetterResource {
     model::DeadLetterResource {
         entry: letter.entry,
         queue: queue.to_owned(),
