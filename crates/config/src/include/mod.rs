@@ -80,13 +80,13 @@ impl MergedConfiguration {
     /// Differs where anything is written differently, but for comments and layout.
     #[must_use]
     pub fn digest(&self) -> u64 {
-        written::digest(self.files.iter().map(|file| &file.name), &self.value)
+        self.written().digest
     }
 
     /// What is written, to be shown later.
     #[must_use]
     pub fn written(&self) -> WrittenValue {
-        WrittenValue { value: self.value.clone(), digest: self.digest() }
+        WrittenValue::new(self.files.iter().map(|file| &file.name), &self.value)
     }
 
     /// What was written, without what is at these places and what the mask hides.

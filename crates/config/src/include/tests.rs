@@ -216,7 +216,7 @@ fn entries_have_their_lines_and_no_secrets() {
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     let main = |comment: &str, value: u8| {
         let text = format!(
-            "include: more.yml\n{comment}api: {{port: 1, token: top-secret-1}}\nrouter:\n  a: {{x: '${{env:HOME}}', z: [k, hidden]}}\nlast: {value}\n"
+            "include: more.yml\n{comment}api: {{port: 1, token: top-secret-1}}\nrouter:\n  a: {{x: '${{env:HOME}}', z: [k, hidden]}}\nlast: {value}\ntoken: {{t: {{x: 1}}}}\nhunter-22x: 2\nnode: {{hunter-22: {{x: 1}}, n: {{l: [{{secret: 1}}, 1.50]}}}}\n"
         );
         write("main.yml", &text);
         read(&folder.path().join("main.yml")).unwrap()
@@ -225,6 +225,7 @@ fn entries_have_their_lines_and_no_secrets() {
     let merged = main("", 1);
     let mut mask = Mask::new();
     mask.add("top-secret-1");
+    mask.add("hunter-22");
     let places = [Path::top().key("router").key("a").key("z").index(1)];
     let shown = merged.shown(merged.written(), places.iter(), &mask);
     let lines: Vec<String> = shown
@@ -242,6 +243,10 @@ fn entries_have_their_lines_and_no_secrets() {
             r#"main.yml:4 router.a {"x":"${env:HOME}","z":["k","***"]}"#,
             r#"more.yml:3 router.b {"y":"a ***","password":"***"}"#,
             "main.yml:5 last 1",
+            r#"main.yml:6 token.t "***""#,
+            "main.yml:7 ***x 2",
+            r#"main.yml:8 node.*** {"x":1}"#,
+            r#"main.yml:8 node.n {"l":[{"secret":"***"},1.50]}"#,
         ]
     );
     assert_eq!(shown.digest, main("# a comment\n", 1).digest());
