@@ -2,6 +2,7 @@
 //! that both decide the same.
 
 use std::error::Error;
+use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ use herald_webhook::delivery::{self, RequestKey};
 const LARGE: usize = 64 << 10;
 /// How many of them are parsed at once.
 static LARGE_AT_ONCE: Semaphore = Semaphore::const_new(2);
+/// How nice the thread is that does it: a tenth of the share of others where both want a processor.
+const BEHIND: i32 = 10;
 
 /// A body as it arrives.
 pub trait RequestBody: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin {}
@@ -110,8 +113,9 @@ impl RequestCheck {
         }
         let (head, body) = request.into_parts();
         let body = self.read(body).await?;
-        let parse = || body::object(&body, Params::new(), TriggerParam::from_json);
-        let params = parsed(body.len(), parse).await.map_err(RejectedRequest::Body)?;
+        let parse =
+            || body::object(&body, Params::new(), TriggerParam::from_json).map_err(RejectedRequest::Body);
+        let params = parsed(body.len(), parse).await?;
         if params.get(REQUEST).is_some() {
             return Err(RejectedRequest::Reserved);
         }
@@ -165,22 +169,52 @@ impl RequestCheck {
 
 /// Parses a body. What takes a while is done a few at a time, and where it holds up no other request: neither here nor
 /// in the dispatcher.
-async fn parsed<E>(
+async fn parsed(
     length: usize,
-    parse: impl FnOnce() -> Result<TriggerParam, E>,
-) -> Result<TriggerParam, E> {
+    parse: impl FnOnce() -> Result<TriggerParam, RejectedRequest> + Send,
+) -> Result<TriggerParam, RejectedRequest> {
     if length <= LARGE || Handle::current().runtime_flavor() != RuntimeFlavor::MultiThread {
         return parse();
     }
     let _turn = LARGE_AT_ONCE.acquire().await;
-    tokio::task::block_in_place(|| {
+    let whole = || {
         let params = parse()?;
         params.prepare();
         Ok(params)
+    };
+    tokio::task::block_in_place(|| behind_others(whole)).map_err(|_| RejectedRequest::NoRoom)?
+}
+
+/// Does work on a thread that the system runs behind others, so that small requests do not wait for a large one where
+/// there are few processors.
+fn behind_others<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
+    let run = || {
+        // Without it the work is done as well.
+        let _ = rustix::process::setpriority_process(None, BEHIND);
+        work()
+    };
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("herald-large".to_owned()).spawn_scoped(scope, run)?;
+        Ok(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })
 }
 
 fn check_encoding(headers: &HeaderMap) -> Result<(), RejectedRequest> {
     let mut codings = headers.get_all(CONTENT_ENCODING).iter();
     if codings.any(|coding| coding != "identity") { Err(RejectedRequest::Compressed) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_a_while_runs_behind_others() {
+        let nice = || rustix::process::getpriority_process(None).unwrap();
+        let before = nice();
+        assert!(behind_others(nice).unwrap() >= BEHIND);
+        assert_eq!(nice(), before, "this thread");
+        let panicked = std::panic::catch_unwind(|| behind_others(|| panic!("at work")));
+        assert_eq!(panicked.unwrap_err().downcast_ref(), Some(&"at work"));
+    }
 }

@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde::de::Deserializer as _;
 use serde_json::Value;
+use tokio::runtime::Handle;
 
 use super::object_text::{Count, KeysVisitor};
 use crate::value::param::{Params, lookup, rough_size, within};
@@ -26,6 +27,8 @@ const LONGEST: usize = 64 << 10;
 const MOST_KEYS: usize = 64;
 /// For a value whose text is longer, the whole is taken apart: nothing large is there twice.
 const SMALL: usize = 512;
+/// To free values that take more than so many bytes takes a while as well: they can be a million numbers.
+const LARGE: usize = 2 << 20;
 /// Room in the text for what is added to it.
 const MORE: usize = 1 << 10;
 /// Objects of which [`serde_json`] makes something else (a number, say) have keys that begin with this.
@@ -163,6 +166,19 @@ impl TriggerParam {
         let whole = self.params().clone();
         drop(self);
         Arc::unwrap_or_clone(whole)
+    }
+}
+
+impl Drop for TriggerParam {
+    /// The last one to hold something large does not free it where all events are served.
+    fn drop(&mut self) {
+        let is_large = self.size.get().is_some_and(|size| *size > LARGE);
+        if let (true, Form::Whole(params), Ok(runtime)) = (is_large, &mut self.form, Handle::try_current())
+            && Arc::get_mut(params).is_some()
+        {
+            let params = std::mem::take(params);
+            runtime.spawn_blocking(move || drop(params));
+        }
     }
 }
 
@@ -510,6 +526,37 @@ mod tests {
                     .prop_map(|entries| Value::Object(entries.into_iter().collect())),
             ]
         })
+    }
+
+    #[test]
+    fn the_last_one_to_hold_something_large_frees_it_on_another_thread() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+
+        let threads = Arc::new(AtomicUsize::new(0));
+        let started = threads.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .on_thread_start(move || _ = started.fetch_add(1, Ordering::Relaxed))
+            .build()
+            .unwrap();
+        let many = |count: usize| {
+            let param = read(&json!({"a": vec![1; count]}).to_string()).unwrap();
+            param.prepare();
+            param
+        };
+        let large = runtime.block_on(async {
+            let large = many(100_000);
+            drop((many(10), large.clone(), many(100_000).into_params()));
+            large
+        });
+        assert_eq!(threads.load(Ordering::Relaxed), 0, "small, or not the last one");
+        let kept = large.params().clone();
+        runtime.block_on(async { drop(large) });
+        assert_eq!((threads.load(Ordering::Relaxed), kept["a"][99_999].clone()), (0, json!(1)));
+        runtime.block_on(async { drop(many(100_000)) });
+        drop(runtime);
+        assert_eq!(threads.load(Ordering::Relaxed), 1);
+        // Where there is no runtime.
+        drop(many(100_000));
     }
 
     proptest! {
