@@ -75,6 +75,7 @@ const ARROWS: &[Arrows] = &[
             "crates/queue",
             "crates/schedule",
             "crates/store",
+            "crates/terminal",
         ],
         tests: &[],
     },

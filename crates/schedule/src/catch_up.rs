@@ -5,7 +5,8 @@ use serde::Deserialize;
 
 use crate::schedule::Schedule;
 
-/// How late something may fire that is not caught up with.
+/// How late something may fire that is not caught up with: a clock that is set forward by a little, or a machine that
+/// was busy, loses nothing.
 const ON_TIME: SignedDuration = SignedDuration::from_mins(1);
 /// The most times that are caught up with at once.
 const MAX_TIMES: usize = 10_000;
@@ -44,16 +45,15 @@ pub fn due(
     let Some(latest) = schedule.last_between(last, now).or_else(|| schedule.next_after(last)) else {
         return DueTimes { times: Vec::new(), left_out: false };
     };
-    // An interval has no times of its own: it fires once.
-    let all = catch_up == CatchUp::All && schedule.period().is_none();
-    if !all {
+    if catch_up != CatchUp::All {
         let most = if catch_up == CatchUp::None { ON_TIME } else { window };
         let fires = now.duration_since(latest) <= most;
         return DueTimes { times: if fires { vec![latest] } else { Vec::new() }, left_out: !fires };
     }
     let begin = now.checked_sub(window).map_or(last, |begin| begin.max(last));
     let mut times = Vec::new();
-    let mut at = begin;
+    // The times of an interval follow from each other.
+    let mut at = schedule.last_between(last, begin).unwrap_or(last);
     while let Some(next) = schedule.next_after(at).filter(|next| *next <= now) {
         if times.len() == MAX_TIMES {
             return DueTimes { times, left_out: true };
@@ -84,7 +84,11 @@ mod tests {
             ("0 * * * *", CatchUp::Last, 0, 95, &[], true),
             ("*/10 * * * *", CatchUp::All, 0, 25, &[10, 20], false),
             ("*/10 * * * *", CatchUp::All, 0, 65, &[40, 50, 60], true),
-            ("@every 10m", CatchUp::All, 0, 25, &[20], false),
+            ("@every 10m", CatchUp::All, 0, 25, &[10, 20], false),
+            ("@every 10m", CatchUp::Last, 0, 25, &[20], false),
+            ("@every 10m", CatchUp::None, 0, 25, &[], true),
+            ("@every 7m", CatchUp::All, 0, 64, &[35, 42, 49, 56, 63], true),
+            ("@every 7m", CatchUp::All, 0, 66, &[42, 49, 56, 63], true),
         ] {
             let schedule = Schedule::parse(line, false, &TimeZone::UTC).unwrap();
             let expected = DueTimes { times: times.iter().map(|minute| at(*minute)).collect(), left_out };

@@ -618,6 +618,23 @@ fn passwords_are_not_taken_where_others_could_read_them() {
     let response = served.send("POST", "/login", &[OWN], "name=anna&password=correct+horse");
     assert_eq!(response.status, 403, "{response:?}");
     assert_eq!(served.send("GET", "/v1/jobs", &[OPERATOR], "").status, 200);
+    // A proxy on this machine, for a browser that is elsewhere.
+    let place = Place::new();
+    let local = CONFIG.replace(
+        "  users: users\n",
+        "  users: users\n  proxy: {from: 127.0.0.1, user: X-User, role: viewer}\n",
+    );
+    let served = start_with(&place, &local);
+    user(&place, &["add", "anna", "--role", "viewer"]);
+    let from = ("X-Forwarded-For", "10.1.1.1");
+    for (headers, expected) in [
+        (&[from][..], 403),
+        (&[from, ("X-Forwarded-Proto", "http")], 403),
+        (&[from, ("X-Forwarded-Proto", "https")], 200),
+    ] {
+        let response = served.send("GET", "/v1/jobs", &[&[basic], headers].concat(), "");
+        assert_eq!(response.status, expected, "{headers:?}: {response:?}");
+    }
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Args;
 use herald_base::near_miss::expected;
@@ -11,18 +10,12 @@ use herald_control::command_output::CommandOutput;
 use herald_control::model::TriggerResource;
 use herald_core::activation::Name;
 use herald_core::clock::Clock;
-use herald_core::trigger::{Calendar, Timetable, Trigger};
-use herald_overview::calendar::CalendarTimes;
-use herald_schedule::agenda::{AgendaEntry, AgendaSource, agenda};
-use herald_schedule::local_time;
+use herald_core::trigger::Trigger;
+use herald_overview::calendar::NextRuns;
 use http::Method;
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
-use serde_json::{Value, json};
 
 use super::config_file::ConfigFile;
 use crate::loading;
-use herald_terminal::{human_time, table};
 
 /// Print when triggers fire next
 ///
@@ -63,11 +56,11 @@ pub(super) fn run(arguments: &NextArguments, clock: &dyn Clock) -> CommandOutput
         triggers.retain(|(name, _)| **name == **wanted);
     }
     let count = usize::try_from(arguments.count).unwrap_or(usize::MAX);
-    let runs = NextRuns::of(&triggers, clock.now(), count).with_intervals(running(&path));
+    let runs = NextRuns::of(&triggers, clock.now(), count, &running(&path));
     if arguments.json {
         return CommandOutput::good(runs.json().to_string());
     }
-    if runs.due.is_empty() && runs.every.is_empty() {
+    if runs.is_empty() {
         let remarks =
             "nothing is due at a known time: these triggers fire when something comes, or does not come"
                 .to_owned();
@@ -81,119 +74,17 @@ fn no_such_trigger(wanted: &str, triggers: &[(Name, Arc<dyn Trigger>)]) -> Strin
     format!("heraldd: there is no trigger \"{wanted}\"; {help}")
 }
 
-/// What is due, as far as that is known.
-struct NextRuns<'a> {
-    now: Timestamp,
-    due: Vec<Due<'a>>,
-    every: Vec<Interval<'a>>,
-}
-
-/// A trigger with an interval.
-struct Interval<'a> {
-    trigger: &'a str,
-    period: Duration,
-    /// When it is due next, where a daemon runs.
-    due: Option<Timestamp>,
-}
-
 /// The triggers of the daemon that runs with this configuration; none without one.
 fn running(config: &Path) -> Vec<TriggerResource> {
     let said = DaemonSocket::of_config(config).ask(Method::GET, "/v1/triggers", None);
     said.ok().and_then(|said| serde_json::from_value(said).ok()).unwrap_or_default()
 }
 
-/// One time of one trigger.
-struct Due<'a> {
-    at: Timestamp,
-    trigger: &'a str,
-    calendar: &'a dyn Calendar,
-}
-
-impl<'a> NextRuns<'a> {
-    fn of(triggers: &'a [(Name, Arc<dyn Trigger>)], now: Timestamp, count: usize) -> Self {
-        let (mut calendars, mut every) = (Vec::new(), Vec::new());
-        for (name, trigger) in triggers {
-            match trigger.timetable() {
-                Some(Timetable::Every(period)) => {
-                    every.push(Interval { trigger: name, period, due: None });
-                }
-                Some(Timetable::Calendar(calendar)) => calendars.push((&**name, calendar)),
-                None => {}
-            }
-        }
-        Self { now, due: merge(&calendars, now, count), every }
-    }
-
-    /// With the due times of the daemon, for intervals that it has as well.
-    fn with_intervals(mut self, running: Vec<TriggerResource>) -> Self {
-        for interval in &mut self.every {
-            let same = |one: &&TriggerResource| {
-                one.name == interval.trigger && one.every_seconds == Some(interval.period.as_secs_f64())
-            };
-            let due = running.iter().find(same).and_then(|one| one.next.first());
-            interval.due = due.and_then(|at| at.parse().ok());
-        }
-        self
-    }
-
-    fn table(&self) -> String {
-        let due = self.due.iter().map(|due| {
-            let left = due.at.duration_since(self.now);
-            [due.time(), human_time::until(left), due.trigger.to_owned(), due.calendar.line().to_owned()]
-        });
-        let every = self.every.iter().map(|Interval { trigger, period, due }| match due {
-            Some(at) => {
-                let time = local_time::seconds(*at, &TimeZone::system());
-                let left = human_time::until(at.duration_since(self.now));
-                [time, left, (*trigger).to_owned(), human_time::every(*period)]
-            }
-            None => {
-                let what = "from first start, kept across restarts".to_owned();
-                ["-".to_owned(), human_time::every(*period), (*trigger).to_owned(), what]
-            }
-        });
-        let rows: Vec<table::Row<4>> = due.chain(every).collect();
-        table::table(["TIME", "IN", "TRIGGER", "SCHEDULE"], &rows)
-    }
-
-    fn json(&self) -> Value {
-        let due = self.due.iter().map(|due| {
-            let seconds = due.at.duration_since(self.now).as_secs();
-            json!({"time": due.time(), "in_seconds": seconds, "trigger": due.trigger, "cron": due.calendar.line()})
-        });
-        let every = self.every.iter().map(|Interval { trigger, period, due }| {
-            let mut interval = json!({"trigger": trigger, "every_seconds": period.as_secs_f64()});
-            if let Some(at) = due {
-                interval["next"] = local_time::seconds(*at, &TimeZone::system()).into();
-            }
-            interval
-        });
-        json!({"due": due.collect::<Vec<_>>(), "every": every.collect::<Vec<_>>()})
-    }
-}
-
-impl Due<'_> {
-    fn time(&self) -> String {
-        local_time::seconds(self.at, self.calendar.zone())
-    }
-}
-
-/// The first `count` times of all calendars, in order; those at the same instant in the order of the triggers.
-fn merge<'a>(calendars: &[(&'a str, &'a dyn Calendar)], now: Timestamp, count: usize) -> Vec<Due<'a>> {
-    let times: Vec<CalendarTimes<'_>> =
-        calendars.iter().map(|(_, calendar)| CalendarTimes(*calendar)).collect();
-    let sources: Vec<_> = times.iter().map(|due| AgendaSource { due, after: now }).collect();
-    let entries = agenda(&sources, Timestamp::MAX, None, count).entries.into_iter();
-    let due = entries.map(|AgendaEntry { source, first: at, .. }| {
-        let (trigger, calendar) = calendars[source];
-        Due { at, trigger, calendar }
-    });
-    due.collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::{Value, json};
+
     use herald_core::context::Context;
     use herald_core::spec::Options;
 
@@ -264,9 +155,34 @@ mod tests {
         for (given, now, expected) in cases {
             let given: Vec<_> = given.iter().map(|(name, line, zone)| (*name, cron(line, zone))).collect();
             let triggers = triggers(&given);
-            let runs = NextRuns::of(&triggers, now.parse().unwrap(), 4);
-            let due: Vec<_> = runs.due.iter().map(|due| format!("{} {}", due.time(), due.trigger)).collect();
+            let runs = NextRuns::of(&triggers, now.parse().unwrap(), 4, &[]);
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            let shown = |due: &Value| format!("{} {}", text(&due["time"]), text(&due["trigger"]));
+            let due: Vec<_> = runs.json()["due"].as_array().unwrap().iter().map(shown).collect();
             assert_eq!(due, expected, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_daemon_knows_counts() {
+        let triggers = triggers(&[("hourly", cron("0 * * * *", "UTC")), ("often", cron("@every 7m", "UTC"))]);
+        let running = |hourly_waits: bool| -> Vec<TriggerResource> {
+            serde_json::from_value(json!([
+                {"name": "hourly", "type": "cron", "next": ["2026-11-20T15:00:00+00:00"], "every_seconds": null,
+                 "waits_for_clock": hourly_waits},
+                {"name": "often", "type": "cron", "next": ["2026-11-20T12:03:00+00:00"], "every_seconds": 420.0},
+            ]))
+            .unwrap()
+        };
+        for (hourly_waits, times) in [(false, ["13:00:00", "14:00:00"]), (true, ["15:00:00", "16:00:00"])] {
+            let now = "2026-11-20T12:00:00Z".parse().unwrap();
+            let runs = NextRuns::of(&triggers, now, 2, &running(hourly_waits)).json();
+            let due = times.map(|time| format!("2026-11-20T{time}+00:00"));
+            let shown: Vec<_> =
+                runs["due"].as_array().unwrap().iter().map(|due| due["time"].clone()).collect();
+            assert_eq!(shown, due, "{hourly_waits}");
+            let next: jiff::Timestamp = runs["every"][0]["next"].as_str().unwrap().parse().unwrap();
+            assert_eq!(next.to_string(), "2026-11-20T12:03:00Z");
         }
     }
 
@@ -278,12 +194,12 @@ mod tests {
             ("every2s", json!({"type": "tick", "interval": 2})),
             ("wednesday", cron("30 6 * * 3", "Europe/Berlin")),
         ]);
-        let runs = NextRuns::of(&triggers, "2026-11-20T12:00:00Z".parse().unwrap(), 1);
+        let runs = NextRuns::of(&triggers, "2026-11-20T12:00:00Z".parse().unwrap(), 1, &[]);
         let expected = "\
 TIME                       IN                  TRIGGER     SCHEDULE
 2026-11-25T06:30:00+01:00  in 4 days 17 hours  wednesday   30 6 * * 3
--                          every 1h            every_hour  from first start, kept across restarts
--                          every 2s            every2s     from first start, kept across restarts
+-                          every 1h            every_hour  from the start of heraldd; @every: from its first start
+-                          every 2s            every2s     from the start of heraldd; @every: from its first start
 ";
         assert_eq!(runs.table(), expected);
         let every = json!([

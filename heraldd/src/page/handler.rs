@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use herald_access::NotAuthenticated;
 use herald_control::model::ProblemDetails;
 use herald_net::serve::{Handler, Peer};
-use herald_page::request::{FRAGMENT, is_same_origin, security_headers};
+use herald_page::request::{FRAGMENT, RequestWay, is_same_origin, security_headers};
 use herald_page::screens;
 use http::header::{AUTHORIZATION, RETRY_AFTER};
 use http::uri::PathAndQuery;
@@ -24,9 +24,6 @@ use crate::api::authenticate::not_authenticated;
 use crate::api::caller::{ApiCaller, over_tcp};
 use crate::api::context::Api;
 use crate::api::long_answer::{self, until_rejected};
-
-/// Says of a request through a proxy how the browser sent it.
-const FORWARDED_PROTO: &str = "x-forwarded-proto";
 
 /// Answers every request to the page.
 pub(super) struct PageHandler {
@@ -168,11 +165,11 @@ impl PageHandler {
     /// Whether nobody between the browser and the daemon can read what is sent.
     fn is_private(&self, look: &PageLook, headers: &HeaderMap, peer: &Peer) -> bool {
         let proxies = self.api.authenticator.proxies();
-        let is_proxy = peer
+        let is_proxied = peer
             .address
             .is_some_and(|peer| proxies.iter().any(|network| network.contains(peer.ip().to_canonical())));
-        let is_https = headers.get(FORWARDED_PROTO).is_some_and(|scheme| scheme == "https");
-        peer.loopback || look.own.has_tls || (is_proxy && is_https)
+        let way = RequestWay { is_local: peer.loopback, has_tls: look.own.has_tls, is_proxied };
+        way.is_private(headers)
     }
 }
 

@@ -4,6 +4,7 @@ mod cookie;
 mod headers;
 mod origin;
 mod return_path;
+mod way;
 
 /// The longest form that is accepted, in bytes as it is sent.
 pub const MAX_FORM: u64 = 1 << 20;
@@ -12,3 +13,4 @@ pub use cookie::{SessionCookie, instance_id};
 pub use headers::{FRAGMENT, security_headers};
 pub use origin::{OwnAddress, is_same_origin};
 pub use return_path::return_path;
+pub use way::RequestWay;

@@ -41,10 +41,12 @@ impl RejoinTimer {
             (self.since, self.pause) = (None, FIRST_PAUSE);
         }
         let since = *self.since.get_or_insert_with(Instant::now);
-        if since.elapsed() + self.pause > self.window || self.truncated > MOST_TRUNCATED {
+        let left = self.window.saturating_sub(since.elapsed());
+        if left.is_zero() || self.truncated > MOST_TRUNCATED {
             return false;
         }
-        tokio::time::sleep(self.pause).await;
+        // The last attempt is at the end of the time.
+        tokio::time::sleep(self.pause.min(left)).await;
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         true
     }
@@ -63,8 +65,8 @@ mod tests {
         while retry.again(short, false).await {
             attempts += 1;
         }
-        assert_eq!(attempts, 6, "0.2, 0.4, 0.8, 1.6, 3.2, 5");
-        assert!(begun.elapsed() <= Duration::from_secs(15));
+        assert_eq!(attempts, 7, "0.2, 0.4, 0.8, 1.6, 3.2, 5, and at the end");
+        assert_eq!(begun.elapsed(), Duration::from_secs(15));
         assert!(retry.again(long, false).await, "it had lasted for a while");
 
         let mut retry = RejoinTimer::new(Duration::from_secs(15));

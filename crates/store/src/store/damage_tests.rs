@@ -7,7 +7,7 @@ use herald_core::journal::Record;
 use serde_json::json;
 
 use super::JournalStore;
-use super::tests::{KEEP, accepted, append, id, leave_behind, open, plan, queued, routed};
+use super::tests::{KEEP, accepted, append, ended, id, leave_behind, open, plan, queued, routed};
 use crate::history::{History, HistoryError, JobQuery, Unreadable};
 use crate::pauses::{PausedKind, Pauses};
 
@@ -77,6 +77,35 @@ async fn an_event_that_is_damaged_is_left_out_and_named() {
     let store = open(folder.path());
     assert_eq!(recovered(&store), (0, 3));
     assert!(store.damage().list().iter().any(|what| what.contains(&*id(2))));
+}
+
+/// Nobody has to ask for it.
+#[tokio::test]
+async fn damaged_values_of_what_has_ended_are_found_in_the_background() {
+    let folder = tempfile::tempdir().unwrap();
+    let (plan, store) = (plan("hunter2222"), open(folder.path()));
+    let records = [
+        accepted(&plan, 1, json!({"n": 1})),
+        queued(&plan, 1, 11),
+        routed(1, Some(id(11))),
+        ended(&plan, 1, 11),
+    ];
+    append(&store, &records).await.unwrap();
+    assert_eq!(listed(&store).await, 1);
+    drop(store);
+    for (row, change_of) in [
+        (format!("events {}: ", id(1)), "UPDATE events SET param = CAST(x'7b22ff' AS TEXT)"),
+        (format!("jobs {}: ", id(11)), "UPDATE jobs SET job_param = CAST(x'ff' AS TEXT)"),
+    ] {
+        change(folder.path(), change_of);
+        let store = open(folder.path());
+        let mut tries = 0;
+        while !store.damage().list().iter().any(|what| what.contains(&row)) {
+            tries += 1;
+            assert!(tries < 500, "{row}: {:?}", store.damage().list());
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
 }
 
 #[tokio::test]

@@ -4,16 +4,19 @@ use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rusqlite::InterruptHandle;
+use rusqlite::{Connection, InterruptHandle};
 
 use crate::damage::Damage;
 use crate::history::schema;
 use crate::lock::OpenError;
+use crate::whole_state::check::{TABLES, check_rows};
 
 /// So much of it is named.
 const MOST: u32 = 10;
 /// How often a check that is to end is interrupted: it may just be about to begin.
 const AGAIN: Duration = Duration::from_millis(2);
+/// How nice its thread is.
+const BEHIND: i32 = 10;
 
 /// A check that runs, and ends when this is dropped.
 pub(crate) struct QuickCheck {
@@ -30,6 +33,8 @@ impl QuickCheck {
         let connection = schema::connect(&path, false).map_err(|error| unusable(&error))?;
         let interrupt = connection.get_interrupt_handle();
         let check = move || {
+            // It can take a while, and nobody waits for it: others have the processors first.
+            let _ = rustix::process::setpriority_process(None, BEHIND);
             let read = || -> rusqlite::Result<Vec<String>> {
                 let mut statement = connection.prepare(&format!("PRAGMA quick_check({MOST})"))?;
                 statement.query_map([], |row| row.get(0))?.collect()
@@ -40,11 +45,26 @@ impl QuickCheck {
                     .filter(|line| *line != "ok")
                     .for_each(|line| damage.found(format!("{name}: {}", line.trim().replace('\n', "; ")))),
                 Err(error) if damage.is_behind(&error, &name) => {}
-                Err(error) => tracing::debug!("{name} was not checked to its end: {error}"),
+                Err(error) => return tracing::debug!("{name} was not checked to its end: {error}"),
             }
+            check_values(&connection, &damage, &name);
         };
         let thread = std::thread::Builder::new().name("history-check".to_owned()).spawn(check);
         Ok(Self { interrupt, thread: Some(thread.map_err(|error| unusable(&error))?) })
+    }
+}
+
+/// The structure of the file says nothing of the values in it.
+fn check_values(connection: &Connection, damage: &Damage, name: &str) {
+    for table in TABLES {
+        let read = check_rows(connection, table, &mut |row| damage.found(format!("{name}: {row}")));
+        match read.error {
+            Some(error) if damage.is_behind(&error, &format!("{name}: {}", table.name)) => {}
+            Some(error) => {
+                return tracing::debug!("{name}: {} was not checked to its end: {error}", table.name);
+            }
+            None => {}
+        }
     }
 }
 

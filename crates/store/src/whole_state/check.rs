@@ -137,21 +137,50 @@ fn check_file(connection: &Connection, path: &Path, report: &mut StateReport) {
         Ok(found) => report.problems.extend(found.into_iter().map(|found| format!("{shown}: {found}"))),
         Err(error) => report.problems.push(format!("{shown}: its layout cannot be read: {error}")),
     }
-    for (table, key) in
-        [("events", "id"), ("jobs", "id"), ("attempts", "job_id"), ("keys", "name"), ("cursors", "source")]
-    {
-        let count = check_rows(connection, table, key, &mut report.problems);
-        match table {
-            "events" => report.events = count,
-            "jobs" => report.jobs = count,
+    for table in TABLES {
+        let read = check_rows(connection, table, &mut |problem| report.problems.push(problem));
+        if let Some(error) = read.error {
+            report.problems.push(format!("{} cannot be read to the end: {error}", table.name));
+        }
+        match table.name {
+            "events" => report.events = read.whole,
+            "jobs" => report.jobs = read.whole,
             _ => {}
         }
     }
 }
 
-/// Reads every row of a table; gives how many are whole.
-fn check_rows(connection: &Connection, table: &str, key: &str, problems: &mut Vec<String>) -> u64 {
-    let mut count = 0;
+/// A table of the history, and what its rows are known by.
+#[derive(Clone, Copy)]
+pub(crate) struct HistoryTable {
+    pub(crate) name: &'static str,
+    key: &'static str,
+}
+
+/// Those with the most in them.
+pub(crate) const TABLES: [HistoryTable; 5] = [
+    HistoryTable { name: "events", key: "id" },
+    HistoryTable { name: "jobs", key: "id" },
+    HistoryTable { name: "attempts", key: "job_id" },
+    HistoryTable { name: "keys", key: "name" },
+    HistoryTable { name: "cursors", key: "source" },
+];
+
+/// What became of reading a table.
+pub(crate) struct CheckedRows {
+    /// How many rows are whole.
+    whole: u64,
+    /// Why it was not read to the end.
+    pub(crate) error: Option<rusqlite::Error>,
+}
+
+/// Reads every row of a table, and gives a sentence for each that is damaged.
+pub(crate) fn check_rows(
+    connection: &Connection,
+    HistoryTable { name: table, key }: HistoryTable,
+    found: &mut dyn FnMut(String),
+) -> CheckedRows {
+    let mut whole = 0;
     let mut read = || -> rusqlite::Result<()> {
         let mut statement = connection.prepare(&format!("SELECT {key}, * FROM {table} ORDER BY {key}"))?;
         let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
@@ -160,19 +189,17 @@ fn check_rows(connection: &Connection, table: &str, key: &str, problems: &mut Ve
             let mut columns = columns.iter().enumerate();
             let bad = columns.find_map(|(n, column)| bad_value(column, row.get_ref(n).ok()?));
             match bad {
-                None => count += 1,
+                None => whole += 1,
                 Some(bad) => {
                     let id = row.get_ref(0)?.as_bytes().map(|id| String::from_utf8_lossy(id).into_owned());
-                    problems.push(format!("{table} {}: {bad}", id.unwrap_or_default()));
+                    found(format!("{table} {}: {bad}", id.unwrap_or_default()));
                 }
             }
         }
         Ok(())
     };
-    if let Err(error) = read() {
-        problems.push(format!("{table} cannot be read to the end: {error}"));
-    }
-    count
+    let error = read().err();
+    CheckedRows { whole, error }
 }
 
 /// Columns whose values may be packed. The bytes in others (what is sealed, positions) may begin in any way.

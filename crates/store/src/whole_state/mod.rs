@@ -2,7 +2,7 @@
 
 mod backup;
 mod beside;
-mod check;
+pub(crate) mod check;
 mod files;
 mod published;
 mod salvage;

@@ -269,7 +269,12 @@ impl<'a> FollowedSchedule<'a> {
             // `@every` counts from here.
             None => (ScheduleMark::begin_with_delay(&trigger.schedule, now), None),
         };
-        let followed = Self { trigger, activator, source, mark, read };
+        let mut followed = Self { trigger, activator, source, mark, read };
+        if trigger.catch_up == CatchUp::None
+            && let Some(passed) = trigger.schedule.last_between(mark.at(), now)
+        {
+            followed.mark.advance(passed);
+        }
         match change {
             Some(change) => followed.clock_changed(change).await,
             None if reached.is_none() => followed.record().await,
