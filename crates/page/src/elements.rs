@@ -234,17 +234,22 @@ pub fn acts(frame: &Frame<'_>, allowed: bool, acts: &[ActButton<'_>]) -> Markup 
     }
 }
 
+/// This address with another value of a key in its query.
+#[must_use]
+pub fn with(frame: &Frame<'_>, key: &str, value: &str) -> String {
+    let (path, query) = frame.address.split_once('?').unwrap_or((frame.address, ""));
+    let mut changed = form_urlencoded::Serializer::new(String::new());
+    let kept = form_urlencoded::parse(query.as_bytes());
+    changed.extend_pairs(kept.filter(|(name, value)| name != key && name != "done" && !value.is_empty()));
+    changed.append_pair(key, value);
+    format!("{}?{}", frame.site.to(path), changed.finish())
+}
+
 /// The link to the next page of a list; `key` is what its cursor is called.
 #[must_use]
 pub fn next_page(frame: &Frame<'_>, key: &str, cursor: Option<&str>) -> Markup {
-    let (path, query) = frame.address.split_once('?').unwrap_or((frame.address, ""));
-    let next = cursor.map(|cursor| {
-        let mut next = form_urlencoded::Serializer::new(String::new());
-        let kept = form_urlencoded::parse(query.as_bytes());
-        next.extend_pairs(kept.filter(|(name, value)| name != key && name != "done" && !value.is_empty()));
-        next.append_pair(key, cursor);
-        format!("{}?{}", frame.site.to(path), next.finish())
-    });
+    let path = frame.path();
+    let next = cursor.map(|cursor| with(frame, key, cursor));
     let is_first = frame.asked(key).is_none();
     html! {
         @if next.is_some() || !is_first {

@@ -20,14 +20,15 @@ use herald_overview::history::resources;
 
 /// The jobs that are known, newest first
 #[utoipa::path(get, path = "/v1/jobs", tag = "jobs", params(JobsQuery),
-    responses((status = 200, description = "A page of jobs.", body = model::Page<model::JobSummary>), CommonErrors))]
+    responses((status = 200, description = "A page of jobs.", body = model::JobList), CommonErrors))]
 pub(crate) async fn list(
     State(api): State<Arc<Api>>,
     Asked(query): Asked<JobsQuery>,
-) -> HandlerResult<Json<model::Page<model::JobSummary>>> {
+) -> HandlerResult<Json<model::JobList>> {
+    let is_counted = query.counts == Some(true);
     let query = query.read(api.clock.now());
     let query = query.map_err(|error| ErrorResponse::new(StatusCode::BAD_REQUEST, error))?;
-    let mut page = job_list::page(api.history.jobs(query).await?);
+    let mut page = job_list::list(&*api.history, query, is_counted).await?;
     job_list::say_what_waits(&api.handle, &mut page.items).await;
     Ok(Json(page))
 }

@@ -10,7 +10,7 @@ use herald_base::clock::Clock;
 use herald_base::near_miss::expected;
 use http::Method;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::list_options::{ListOptions, with_more};
 use super::listing::IdLength;
@@ -42,6 +42,21 @@ pub struct ListArguments {
     /// Filter by trigger
     #[arg(long, value_name = "NAME")]
     trigger: Option<String>,
+    /// Only jobs of the event with this id
+    #[arg(long, value_name = "ID")]
+    event: Option<String>,
+    /// Only jobs that this person or account caused
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+    /// Only jobs whose result names this node
+    #[arg(long, value_name = "NAME")]
+    node: Option<String>,
+    /// Only jobs with this text in their error, their parameters or those of their event
+    #[arg(short, long, value_name = "TEXT")]
+    q: Option<String>,
+    /// Also count the jobs of each state; `by`, `node` and `q` do not count (needs the daemon)
+    #[arg(long, conflicts_with = "cursor")]
+    counts: bool,
     /// Filter by status, one or several with commas: queued, running, succeeded, failed, timed_out, cancelled, lost or
     /// rejected
     #[arg(long, value_name = "STATUS")]
@@ -133,6 +148,11 @@ fn list_once(arguments: &ListArguments, clock: &dyn Clock, stopped: &dyn Stopped
         ("router", arguments.router.as_deref()),
         ("task", arguments.task.as_deref()),
         ("trigger", arguments.trigger.as_deref()),
+        ("event", arguments.event.as_deref()),
+        ("by", arguments.by.as_deref()),
+        ("node", arguments.node.as_deref()),
+        ("q", arguments.q.as_deref()),
+        ("counts", arguments.counts.then_some("true")),
         ("status", arguments.status.as_deref()),
         ("until", arguments.until.as_deref()),
     ];
@@ -144,16 +164,27 @@ fn list_once(arguments: &ListArguments, clock: &dyn Clock, stopped: &dyn Stopped
 
 /// The page that was said as the table.
 fn shown(arguments: &ListArguments, said: Result<Value, CommandOutput>, clock: &dyn Clock) -> CommandOutput {
+    let counts = said.as_ref().ok().and_then(|said| said["counts"].as_object()).map(counted);
     let page = match arguments.list.read::<model::JobSummary>(said) {
         ControlFlow::Continue(page) => page,
         ControlFlow::Break(output) => return output,
     };
     if page.items.is_empty() {
         let help = arguments.router.as_ref().and_then(|router| unknown_router(&arguments.daemon, router));
-        let remarks = format!("no matching jobs{}", help.unwrap_or_default());
+        let more = page.next_cursor.as_ref().map(|cursor| {
+            format!(" among those that were looked at; older ones may match: add --cursor {cursor}")
+        });
+        let remarks = format!("no matching jobs{}{}", more.unwrap_or_default(), help.unwrap_or_default());
         return CommandOutput { remarks, ..CommandOutput::good("") };
     }
-    with_more(listing::rows(&page.items, arguments.list.ids, clock.now()), &page, "more jobs")
+    let rows = listing::rows(&page.items, arguments.list.ids, clock.now());
+    with_more(format!("{}{rows}", counts.unwrap_or_default()), &page, "more jobs")
+}
+
+/// One line: how many jobs there are of each state.
+fn counted(counts: &Map<String, Value>) -> String {
+    let counts: Vec<String> = counts.iter().map(|(status, count)| format!("{count} {status}")).collect();
+    format!("{}\n", counts.join(", "))
 }
 
 /// That the daemon has no router of this name, and which it has. Jobs of earlier routers may be listed all the same.

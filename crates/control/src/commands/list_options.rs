@@ -61,8 +61,10 @@ impl ListOptions {
 
     /// The same question as one object. A filter that is either on or off is a boolean.
     pub(super) fn question(&self, filters: &[(&str, Option<&str>)]) -> Value {
-        let value =
-            |key: &str, value: &str| if key == "unmatched" { (value == "true").into() } else { value.into() };
+        let value = |key: &str, value: &str| match key {
+            "unmatched" | "counts" => (value == "true").into(),
+            _ => value.into(),
+        };
         let texts = self.given(filters).map(|(key, text)| (key.to_owned(), value(key, text)));
         texts.chain([("limit".to_owned(), self.limit.into())]).collect::<serde_json::Map<_, _>>().into()
     }

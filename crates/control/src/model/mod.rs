@@ -46,7 +46,7 @@ pub use graph::{GraphEdge, GraphNode, GraphNodeKind, GraphResource, LastJob};
 pub use job::{AttemptResource, Cancelling, JobResource, JobSummary, Retried, STATUSES, status};
 pub use log_page::{LogPage, LogPageLine};
 pub use log_piece::LogPieceResource;
-pub use page::Page;
+pub use page::{JobList, Page};
 pub use problem::ProblemDetails;
 pub use published::{PublishedDiff, PublishedFileDiff, PublishedList, PublishedResource};
 pub use queue::{

@@ -317,7 +317,7 @@ impl From<CheckoutError> for Failed {
 }
 
 /// Ends connections of Git whose server is silent for too long, so that a server that hangs holds no thread for ever.
-/// Whoever uses the library begins with this: the first time it reads the certificates of the system.
+/// Every use of the library begins with this: the first time it reads the certificates of the system.
 fn end_silent_connections() {
     static SET: Once = Once::new();
     let limit = |time: Duration| i32::try_from(time.as_millis()).unwrap_or(i32::MAX);

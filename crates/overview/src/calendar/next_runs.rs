@@ -44,8 +44,8 @@ impl<'a> NextRuns<'a> {
         self.due.is_empty() && self.every.is_empty()
     }
 
-    /// Of these triggers, from now on: at most `count` calendar times. `running` are those of the daemon: it knows when intervals are due that it has as well, and which calendars
-    /// wait as its clock was set back.
+    /// Of these triggers, from now on: at most `count` calendar times. `running` are those of the daemon: it knows when
+    /// intervals are due that it has as well, and which calendars wait as its clock was set back.
     #[must_use]
     pub fn of(
         triggers: &'a [(Name, Arc<dyn Trigger>)],

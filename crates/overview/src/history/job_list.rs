@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use herald_control::model::{JobSummary, Page, STATUSES};
+use herald_control::model::{JobList, JobSummary, Page, STATUSES};
 use herald_core::activation::Name;
 use herald_core::dispatcher::{Handle, RETRY};
-use herald_store::history::{History, HistoryError, JobPage, JobQuery, JobStatus, JobSummaryView};
+use herald_store::history::{History, HistoryError, JobPage, JobQuery, JobSearch, JobStatus, JobSummaryView};
 use jiff::Timestamp;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -34,6 +34,18 @@ pub struct JobsQuery {
     pub task: Option<String>,
     /// Only jobs of events of this trigger.
     pub trigger: Option<String>,
+    /// Only jobs of the event with this id.
+    pub event: Option<String>,
+    /// Only jobs that this person or account caused. A page with `by`, `node` or `q` can be shorter than `limit`: it
+    /// ends after 2,000 jobs, and `next_cursor` goes on behind them.
+    pub by: Option<String>,
+    /// Only jobs whose result names this node.
+    pub node: Option<String>,
+    /// Only jobs with this text in their error, their parameters or those of their event, in small or capital letters.
+    pub q: Option<String>,
+    /// Whether to count the jobs of each state, for `router`, `task`, `trigger`, `event`, `status`, `since` and
+    /// `until`.
+    pub counts: Option<bool>,
     /// Only these states, separated by commas: `queued`, `running`, `succeeded`, `failed`, `timed_out`, `cancelled`,
     /// `lost` or `rejected`.
     #[param(schema_with = statuses)]
@@ -85,8 +97,22 @@ impl JobsQuery {
         let limit = read_limit(self.limit)?;
         let time = |name, given: Option<String>| given.map(|given| read_time(name, &given, now)).transpose();
         let (since, until) = (time("since", self.since)?, time("until", self.until)?);
+        // An empty field of a form.
+        let some = |given: Option<String>| given.filter(|given| !given.is_empty());
+        let search = JobSearch { by: some(self.by), node: some(self.node), text: some(self.q) };
         let Self { router, task, trigger, cursor, .. } = self;
-        Ok(JobQuery { router, task, trigger, status, since, until, cursor, limit })
+        Ok(JobQuery {
+            router,
+            task,
+            trigger,
+            event: some(self.event),
+            search,
+            status,
+            since,
+            until,
+            cursor,
+            limit,
+        })
     }
 }
 
@@ -103,6 +129,22 @@ pub fn page(page: JobPage) -> Page<JobSummary> {
     Page { items, next_cursor: page.next_cursor.as_ref().map(name) }
 }
 
+/// A page of jobs, and how many there are of each state where that was asked.
+///
+/// # Errors
+/// [`HistoryError`].
+pub async fn list(history: &dyn History, query: JobQuery, is_counted: bool) -> Result<JobList, HistoryError> {
+    let counts = match is_counted {
+        true => {
+            let counts = history.job_counts(query.clone()).await?;
+            Some(counts.into_iter().map(|(status, count)| (status.to_owned(), count)).collect())
+        }
+        false => None,
+    };
+    let Page { items, next_cursor } = page(history.jobs(query).await?);
+    Ok(JobList { items, next_cursor, counts })
+}
+
 /// The last jobs of the routers of which one has failed since then and none is among `newest`, the newest jobs of all:
 /// what failed must not be out of sight because another router starts many jobs. What it costs is bounded.
 ///
@@ -110,7 +152,7 @@ pub fn page(page: JobPage) -> Page<JobSummary> {
 /// [`HistoryError`].
 pub async fn out_of_sight(
     history: &dyn History,
-    newest: &Page<JobSummary>,
+    newest: &JobList,
     since: Timestamp,
 ) -> Result<Vec<JobSummary>, HistoryError> {
     let mut found = Vec::new();

@@ -1,4 +1,5 @@
-// Small helps that the page also does without: times in the reader's zone, keys, one submit per form.
+// Small helps that the page also does without: times in the reader's zone, one submit per form.
+import { listen } from "./keys.js";
 import { follow } from "./live.js";
 
 // By how much the clock of the reader is ahead of the daemon's, which times are compared with.
@@ -68,16 +69,6 @@ window.addEventListener("pageshow", (event) => {
   if (event.persisted) for (const one of document.querySelectorAll("input[name=idempotency_key]")) one.value = key;
 });
 
-const places = { n: "/", j: "/jobs", e: "/events", d: "/calendar", r: "/routers", g: "/graph", a: "/apps", o: "/nodes", c: "/config", b: "/boards", t: "/try", q: "/queues", p: "/published" };
-let isGo = false;
-document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea")) return;
-  if (isGo && places[event.key]) location.href = base + places[event.key];
-  isGo = event.key === "g" && !isGo;
-  const filter = event.key === "/" && document.querySelector("form.filter input");
-  if (filter) { event.preventDefault(); filter.focus(); }
-});
-
 // The zone of the reader, where the calendar offers it.
 for (const item of document.querySelectorAll("[data-zone]")) {
   const link = item.querySelector("a"), address = new URL(link.href);
@@ -90,6 +81,7 @@ for (const item of document.querySelectorAll("[data-zone]")) {
 }
 
 dress(document);
+listen(base);
 // The navigation of a narrow screen is one row, of which the end may be out of sight.
 const current = document.querySelector("header nav > ul [aria-current]");
 if (current) current.closest("ul").scrollLeft = current.offsetLeft - 60;

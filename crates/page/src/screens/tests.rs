@@ -235,7 +235,6 @@ pub(super) fn check(html: &str) {
 #[test]
 fn hostile_texts_stay_texts_on_every_screen() {
     let admin = admin();
-    let page = |jobs| Page { items: jobs, next_cursor: Some(HOSTILE.to_owned()) };
     let jobs = vec![summary("failed"), summary("running"), summary("succeeded")];
     let asked = "/jobs?router=%22%3E%3Cimg&since=1h";
     let text = "\u{1b}]8;;javascript:alert(1)\u{7}link\u{1b}]8;;\u{7}<img src=x>";
@@ -247,7 +246,13 @@ fn hostile_texts_stay_texts_on_every_screen() {
     };
     for html in [
         with_frame("/", Some(&admin), |frame| now::screen(frame, &now_data(jobs.clone()))),
-        with_frame(asked, Some(&admin), |frame| jobs::screen(frame, &page(jobs.clone()), true)),
+        with_frame(asked, Some(&admin), |frame| {
+            jobs::screen(
+                frame,
+                &JobList { items: jobs.clone(), next_cursor: Some(HOSTILE.to_owned()), counts: None },
+                true,
+            )
+        }),
         with_frame("/jobs/x", Some(&admin), |frame| {
             job::screen(frame, &job("failed"), None, &log(&[text, HOSTILE], ShownLines::Whole))
         }),
@@ -295,9 +300,7 @@ fn empty_screens_say_what_to_do() {
     for (html, says) in [
         (with_frame("/", Some(&admin), |frame| now::screen(frame, &now_data(Vec::new()))), "No job yet."),
         (
-            with_frame("/jobs", Some(&admin), |frame| {
-                jobs::screen(frame, &Page { items: Vec::new(), next_cursor: None }, false)
-            }),
+            with_frame("/jobs", Some(&admin), |frame| jobs::screen(frame, &JobList::default(), false)),
             "No job yet.",
         ),
         (

@@ -19,12 +19,14 @@ use kept::Kept;
 
 use super::event_list::{EventPage, EventQuery, EventSummaryView, routers_of};
 use super::job_samples::{JobSamples, SampleQuery};
+use super::job_search::JobCounts;
 use super::job_state::{AttemptView, JobState, JobStep, whole_millis};
 use super::job_times::{JobTimes, JobTimesQuery};
 use super::lookup::{FoundId, IdKind, IdLookup, WantedId, newest_first};
 use super::progress::progress_of;
 use super::query::{FoundJob, History, HistoryError, JobQuery, is_id};
 use super::results::{ResultCollector, ResultPage, ResultQuery, ValueRoot};
+use super::search_page::search;
 use super::view::{EventView, JobPage, JobSummaryView, JobView};
 
 mod times;
@@ -97,6 +99,18 @@ impl KeptEvent {
 }
 
 impl KeptJob {
+    /// Whether a question asks for it, wherever its pages begin.
+    fn is_wanted(&self, query: &JobQuery) -> bool {
+        let fits = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
+        query.since.is_none_or(|since| self.queued_at >= since)
+            && query.until.is_none_or(|until| self.queued_at < until)
+            && fits(&query.router, &self.job.router)
+            && fits(&query.task, &self.job.task)
+            && fits(&query.trigger, &self.job.trigger)
+            && fits(&query.event, &self.job.trigger_id)
+            && (query.status.is_empty() || query.status.contains(&self.state.status))
+    }
+
     fn summary(&self) -> JobSummaryView {
         let job = &self.job;
         JobSummaryView {
@@ -263,30 +277,43 @@ impl Inside {
     }
 }
 
-#[async_trait]
-impl History for MemoryHistory {
-    async fn jobs(&self, query: JobQuery) -> Result<JobPage, HistoryError> {
-        if !query.has_valid_cursor() {
-            return Err(HistoryError::Cursor);
-        }
-        let fits = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
+impl MemoryHistory {
+    fn page(&self, query: &JobQuery) -> JobPage {
         let cursor = query.cursor.as_deref();
         let inside = self.inside();
         let newest_first = inside.jobs.entries.values().rev().map(|(kept, _)| kept);
         let mut jobs: Vec<JobSummaryView> = newest_first
-            .filter(|kept| query.since.is_none_or(|since| kept.queued_at >= since))
             .filter(|kept| cursor.is_none_or(|cursor| &*kept.job.id < cursor))
-            .filter(|kept| fits(&query.router, &kept.job.router) && fits(&query.task, &kept.job.task))
-            .filter(|kept| fits(&query.trigger, &kept.job.trigger))
-            .filter(|kept| query.status.is_empty() || query.status.contains(&kept.state.status))
-            .filter(|kept| query.until.is_none_or(|until| kept.queued_at < until))
+            .filter(|kept| kept.is_wanted(query))
             .take(query.limit.saturating_add(1))
             .map(KeptJob::summary)
             .collect();
         let more = jobs.len() > query.limit;
         jobs.truncate(query.limit);
         let next_cursor = jobs.last().filter(|_| more).map(|last| last.id.clone());
-        Ok(JobPage { jobs, next_cursor })
+        JobPage { jobs, next_cursor }
+    }
+}
+
+#[async_trait]
+impl History for MemoryHistory {
+    async fn jobs(&self, query: JobQuery) -> Result<JobPage, HistoryError> {
+        if !query.has_valid_cursor() {
+            return Err(HistoryError::Cursor);
+        }
+        if !query.search.is_empty() {
+            let one = |id: &str| Ok(self.inside().jobs.get(id).cloned().map(KeptJob::view));
+            return search(&query, |query| Ok(self.page(query)), one);
+        }
+        Ok(self.page(&query))
+    }
+
+    async fn job_counts(&self, query: JobQuery) -> Result<JobCounts, HistoryError> {
+        let mut counts = JobCounts::new();
+        for (kept, _) in self.inside().jobs.entries.values().filter(|(kept, _)| kept.is_wanted(&query)) {
+            *counts.entry(kept.state.status.as_str()).or_default() += 1;
+        }
+        Ok(counts)
     }
 
     async fn job(&self, id: &str) -> Result<Option<JobView>, HistoryError> {

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::event_list::{EventPage, EventQuery};
 use super::job_samples::{JobSamples, SampleQuery};
+use super::job_search::{JobCounts, JobSearch};
 use super::job_state::JobStatus;
 use super::job_times::{JobTimes, JobTimesQuery};
 use super::lookup::{FoundId, IdLookup};
@@ -24,6 +25,10 @@ pub struct JobQuery {
     pub task: Option<String>,
     /// Only those of events of this trigger.
     pub trigger: Option<String>,
+    /// Only those of the event with this id.
+    pub event: Option<String>,
+    /// Only those in which this is found.
+    pub search: JobSearch,
     /// Only with one of these; empty: with any.
     pub status: Vec<JobStatus>,
     /// Only those created at this time or later.
@@ -43,6 +48,7 @@ impl JobQuery {
         is(&self.router, &job.router)
             && is(&self.task, &job.task)
             && is(&self.trigger, &job.trigger)
+            && is(&self.event, &job.event_id)
             && (self.status.is_empty() || self.status.contains(&job.state.status))
             && self.until.is_none_or(|until| job.queued_at < until)
             && self.since.is_none_or(|since| job.queued_at >= since)
@@ -92,6 +98,9 @@ pub enum Unreadable {
 pub trait History: Send + Sync + 'static {
     /// A page of jobs. Costs about the same however many there are.
     async fn jobs(&self, query: JobQuery) -> Result<JobPage, HistoryError>;
+
+    /// How many jobs a question means, by state. Its cursor, its limit and what is searched for do not count.
+    async fn job_counts(&self, query: JobQuery) -> Result<JobCounts, HistoryError>;
 
     /// One job, if it is known.
     async fn job(&self, id: &str) -> Result<Option<JobView>, HistoryError>;

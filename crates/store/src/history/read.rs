@@ -10,13 +10,15 @@ use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use super::column::{actor, name, object};
 use super::event_list::{self, EventPage, EventQuery};
 use super::job_samples::{self, JobSamples, SampleQuery};
-use super::job_state::AttemptView;
+use super::job_search::JobCounts;
+use super::job_state::{AttemptView, JobStatus};
 use super::job_times::{self, JobTimes, JobTimesQuery, least_id};
 use super::lookup::{FoundId, IdLookup};
 use super::lookup_file;
 use super::query::{FoundJob, History, HistoryError, JobQuery, is_id};
 use super::recover;
 use super::results::{self, ResultPage, ResultQuery};
+use super::search_page::search;
 use super::summary_row::{SUMMARY, summary};
 use super::view::{EventView, JobPage, JobSummaryView, JobView};
 use super::whole_rows::WholeRows;
@@ -35,6 +37,10 @@ impl History for JournalStore {
         }
         let damage = self.damage.clone();
         Ok(self.ask(move |connection| whole_jobs(connection, &query, &damage)).await?)
+    }
+
+    async fn job_counts(&self, query: JobQuery) -> Result<JobCounts, HistoryError> {
+        Ok(self.ask(move |connection| job_counts(connection, &query)).await?)
     }
 
     async fn job(&self, id: &str) -> Result<Option<JobView>, HistoryError> {
@@ -93,6 +99,11 @@ impl History for JournalStore {
 
 /// A page, without the jobs in it that are damaged.
 fn whole_jobs(connection: &Connection, query: &JobQuery, damage: &Damage) -> rusqlite::Result<JobPage> {
+    if !query.search.is_empty() {
+        let whole = WholeRows { reader: connection, damage };
+        let one = |id: &str| Ok(whole.one("job", id, || job(connection, id))?.flatten());
+        return search(query, |query| whole_jobs(connection, query, damage), one);
+    }
     match jobs(connection, query) {
         Err(error) if is_damage(&error) => jobs_one_by_one(connection, query, damage),
         other => other,
@@ -125,6 +136,9 @@ fn jobs_one_by_one(connection: &Connection, query: &JobQuery, damage: &Damage) -
 
 /// A page by the index that fits; ids ascend with time, so the newest come first without sorting.
 pub(super) fn jobs(connection: &Connection, query: &JobQuery) -> rusqlite::Result<JobPage> {
+    if !query.search.is_empty() {
+        return search(query, |query| jobs(connection, query), |id| job(connection, id));
+    }
     let limit = query.limit.clamp(1, MOST);
     let JobsStatement { sql, values } = jobs_statement(query, limit);
     let mut statement = connection.prepare_cached(&sql)?;
@@ -136,7 +150,22 @@ pub(super) fn jobs(connection: &Connection, query: &JobQuery) -> rusqlite::Resul
     Ok(JobPage { jobs, next_cursor })
 }
 
-/// A question for jobs, and what it is asked with.
+pub(super) fn job_counts(connection: &Connection, query: &JobQuery) -> rusqlite::Result<JobCounts> {
+    let JobsStatement { sql: filter, values } = filter(&JobQuery { cursor: None, ..query.clone() });
+    let sql = format!("SELECT status, count(*) FROM jobs {filter} GROUP BY status");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    let mut counts = JobCounts::new();
+    while let Some(row) = rows.next()? {
+        let status = row.get_ref(0)?.as_str().ok().and_then(JobStatus::parse);
+        if let Some(status) = status {
+            counts.insert(status.as_str(), u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0));
+        }
+    }
+    Ok(counts)
+}
+
+/// A question for jobs, or a part of it, and what it is asked with.
 struct JobsStatement {
     sql: String,
     values: Vec<Sql>,
@@ -144,6 +173,13 @@ struct JobsStatement {
 
 /// For one job more than a page has.
 fn jobs_statement(query: &JobQuery, limit: usize) -> JobsStatement {
+    let JobsStatement { sql: filter, values } = filter(query);
+    let sql = format!("SELECT {SUMMARY} FROM jobs {filter} ORDER BY id DESC LIMIT {}", limit + 1);
+    JobsStatement { sql, values }
+}
+
+/// Which jobs.
+fn filter(query: &JobQuery) -> JobsStatement {
     // Where few jobs are wanted, nothing older than the range is read in search of more.
     let least = query.since.map(least_id);
     let mut conditions: Vec<String> = Vec::new();
@@ -152,6 +188,7 @@ fn jobs_statement(query: &JobQuery, limit: usize) -> JobsStatement {
         ("router = ?", query.router.as_deref()),
         ("task = ?", query.task.as_deref()),
         ("trigger_name = ?", query.trigger.as_deref()),
+        ("event_id = ?", query.event.as_deref()),
         ("id < ?", query.cursor.as_deref()),
         ("id >= ?", least.as_deref()),
     ];
@@ -171,9 +208,8 @@ fn jobs_statement(query: &JobQuery, limit: usize) -> JobsStatement {
             values.push(Sql::Integer(millis(time)));
         }
     }
-    let filter =
+    let sql =
         if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) };
-    let sql = format!("SELECT {SUMMARY} FROM jobs {filter} ORDER BY id DESC LIMIT {}", limit + 1);
     JobsStatement { sql, values }
 }
 

@@ -166,7 +166,7 @@ pub(crate) const TABLES: [HistoryTable; 5] = [
     HistoryTable { name: "cursors", key: "source" },
 ];
 
-/// What became of reading a table.
+/// The result of reading a table.
 pub(crate) struct CheckedRows {
     /// How many rows are whole.
     whole: u64,

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::client::{Browser, ENTER, TAB};
+use super::client::{Browser, ENTER, ESCAPE, TAB};
 use super::site::{HEAD, PASSWORD, PageSite};
 
 const FAILING: &str = "
@@ -85,6 +85,51 @@ fn the_keyboard_alone_is_enough() {
     assert!(browser.address().contains(jobs[0]["id"].as_str().unwrap()), "{}", browser.address());
     let job = site.api(&format!("/v1/jobs/{}", jobs[0]["id"].as_str().unwrap()));
     assert_eq!(job["by"]["reason"], "the server is back", "{job}");
+}
+
+#[test]
+fn keys_go_to_screens_rows_and_anything() {
+    let site = site();
+    let job = site.run_job("report")["id"].as_str().unwrap().to_owned();
+    site.run_job("report");
+    let browser = site.browser("anna");
+    browser.open(&site.url("/"));
+    browser.run("document.body.focus()", &[]);
+    browser.press("gj");
+    let title = |name: &str| format!("document.querySelector('h1')?.innerText === '{name}'");
+    browser.wait("the jobs", &title("Jobs"));
+    let is_open = "document.querySelector('dialog[open]') !== null";
+    browser.press("?");
+    browser.wait(
+        "the keys",
+        &format!("{is_open} && document.querySelector('dialog').innerText.includes('Ctrl-K')"),
+    );
+    // In a dialog they mean nothing.
+    browser.press("gn");
+    browser.press(ESCAPE);
+    browser.wait("its end", &format!("!({is_open})"));
+    browser.wait("the list", &title("Jobs"));
+    let row = "[...document.querySelectorAll('main tbody tr')].indexOf(document.activeElement.closest('tr'))";
+    for (key, expected) in [("j", 0), ("j", 1), ("j", 1), ("k", 0), ("j", 1)] {
+        browser.press(key);
+        browser.wait(&format!("row {expected} after {key}"), &format!("{row} === {expected}"));
+    }
+    browser.press("o");
+    browser.wait("the older job", &format!("location.pathname.endsWith('/jobs/{job}')"));
+    browser.wait("the screen", "document.querySelector('#acts summary') !== null");
+    browser.press("r");
+    browser.wait("what can be done", "document.activeElement.matches('#acts summary')");
+    for (text, expected) in [
+        ("cal", "location.pathname.endsWith('/calendar')"),
+        (&job[..13], &*format!("document.body.innerText.includes('{job}')")),
+        ("no such text", "new URLSearchParams(location.search).get('q') === 'no such text'"),
+    ] {
+        browser.press_with_control("k");
+        browser.wait("where to", "document.activeElement.matches('dialog input')");
+        browser.press(&format!("{text}{ENTER}"));
+        browser.wait(text, expected);
+        browser.wait("the screen", "document.querySelector('h1') !== null");
+    }
 }
 
 #[test]

@@ -20,6 +20,7 @@ const CHROMIUM: &str = "/usr/bin/chromium";
 /// The keys that are not characters.
 pub const TAB: &str = "\u{e004}";
 pub const ENTER: &str = "\u{e007}";
+const CONTROL: &str = "\u{e009}";
 pub const ESCAPE: &str = "\u{e00c}";
 pub const PAGE_DOWN: &str = "\u{e00f}";
 
@@ -195,6 +196,19 @@ impl Browser {
         let key =
             |key: char| [json!({"type": "keyDown", "value": key}), json!({"type": "keyUp", "value": key})];
         let actions: Vec<Value> = keys.chars().flat_map(key).collect();
+        let source = json!({"type": "key", "id": "keyboard", "actions": actions});
+        self.call("POST", "/actions", Some(&json!({"actions": [source]})));
+    }
+
+    /// Presses a key while Ctrl is held down.
+    pub fn press_with_control(&self, key: &str) {
+        let action = |kind: &str, key: &str| json!({"type": kind, "value": key});
+        let actions = [
+            action("keyDown", CONTROL),
+            action("keyDown", key),
+            action("keyUp", key),
+            action("keyUp", CONTROL),
+        ];
         let source = json!({"type": "key", "id": "keyboard", "actions": actions});
         self.call("POST", "/actions", Some(&json!({"actions": [source]})));
     }

@@ -9,10 +9,31 @@ fn a_list_keeps_its_filters_on_the_next_page() {
     let html = with_frame(address, Some(&admin), |frame| {
         jobs::screen(
             frame,
-            &Page { items: vec![summary("failed")], next_cursor: Some("next".to_owned()) },
+            &JobList { items: vec![summary("failed")], next_cursor: Some("next".to_owned()), counts: None },
             false,
         )
     });
     assert!(html.contains("/herald/jobs?router=a+b&amp;status=failed&amp;cursor=next"), "{html}");
     assert!(html.contains("heraldd jobs --router 'a b' --status failed --cursor old"), "{html}");
+}
+
+#[test]
+fn jobs_are_searched_and_counted() {
+    let admin = admin();
+    let shown = |address: &str, list: &JobList| {
+        with_frame(address, Some(&admin), |frame| jobs::screen(frame, list, false))
+    };
+    let one = || JobList { items: vec![summary("failed")], ..JobList::default() };
+    let html = shown("/jobs?router=r&q=no+such&by=&node=web1", &one());
+    assert!(html.contains("/herald/jobs?router=r&amp;q=no+such&amp;node=web1&amp;counts=true"), "{html}");
+    assert!(html.contains("heraldd jobs --router r --node web1 --q 'no such'"), "{html}");
+    let counts = [("failed".to_owned(), 12), ("timed_out".to_owned(), 3)];
+    let counted = JobList { counts: Some(counts.into()), ..one() };
+    let html = shown("/jobs?counts=true&by=anna", &counted);
+    assert!(html.contains(">12 <") && html.contains("timed out") && html.contains("do not count"), "{html}");
+    assert!(html.contains("heraldd jobs --by anna --counts"), "{html}");
+    // A search looks at so many jobs for one page.
+    let html =
+        shown("/jobs?by=anna", &JobList { next_cursor: Some("next".to_owned()), ..JobList::default() });
+    assert!(html.contains("older ones may") && html.contains("cursor=next"), "{html}");
 }
