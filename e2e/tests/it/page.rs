@@ -570,6 +570,27 @@ fn what_jobs_say_is_text() {
 }
 
 #[test]
+fn addresses_that_people_expect_lead_somewhere() {
+    let place = Place::new();
+    let served = start(&place);
+    for (path, leads) in [
+        ("/jobs.json?limit=1", "/v1/jobs?limit=1"),
+        ("/calendar.ics", "/v1/calendar.ics"),
+        ("/routers/deploy?from=a", "/routers?name=deploy&from=a"),
+        ("/about", "/config"),
+    ] {
+        let response = served.send("GET", path, &[OPERATOR], "");
+        assert_eq!(
+            (response.status, response.get("location").unwrap()),
+            (303, &*format!("/herald{leads}")),
+            "{path}"
+        );
+        assert_eq!(served.send("GET", leads, &[OPERATOR], "").status, 200, "{leads}");
+    }
+    assert_eq!(served.send("POST", "/jobs.json", &[OPERATOR], "").status, 404);
+}
+
+#[test]
 fn a_page_that_anybody_could_read_is_refused() {
     let place = Place::new();
     for (config, says) in [

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use herald_access::NotAuthenticated;
 use herald_control::model::ProblemDetails;
 use herald_net::serve::{Handler, Peer};
-use herald_page::request::{FRAGMENT, RequestWay, is_same_origin, security_headers};
+use herald_page::request::{self, FRAGMENT, RequestWay, is_same_origin, security_headers};
 use herald_page::screens;
 use http::header::{AUTHORIZATION, RETRY_AFTER};
 use http::uri::PathAndQuery;
@@ -92,6 +92,9 @@ impl PageHandler {
             address,
             look,
         };
+        if let Some(other) = leads_elsewhere(&request, &path, &visit) {
+            return other;
+        }
         if is_call(&path) {
             return self.call(request, peer, &visit, caller).await;
         }
@@ -196,6 +199,16 @@ fn has_password(headers: &HeaderMap) -> bool {
         value.as_bytes().get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"basic "))
     };
     headers.get_all(AUTHORIZATION).iter().any(is_basic)
+}
+
+/// On to where an address leads that is another's name.
+fn leads_elsewhere(request: &Request<Incoming>, path: &str, visit: &Visit) -> Option<Response> {
+    let mut to = request::elsewhere(path).filter(|_| request.method() == Method::GET)?;
+    if let Some(query) = request.uri().query() {
+        to.push(if to.contains('?') { '&' } else { '?' });
+        to.push_str(query);
+    }
+    Some(visit.see_other(&to))
 }
 
 /// Whether the path is one of the control API.

@@ -1,6 +1,7 @@
 //! What is checked of a browser's request, and what every response to it says.
 
 mod cookie;
+mod elsewhere;
 mod headers;
 mod origin;
 mod return_path;
@@ -10,6 +11,7 @@ mod way;
 pub const MAX_FORM: u64 = 1 << 20;
 
 pub use cookie::{SessionCookie, instance_id};
+pub use elsewhere::elsewhere;
 pub use headers::{FRAGMENT, security_headers};
 pub use origin::{OwnAddress, is_same_origin};
 pub use return_path::return_path;

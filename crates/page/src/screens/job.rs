@@ -56,10 +56,14 @@ fn why(frame: &Frame<'_>, job: &JobResource, event: Option<&EventResource>) -> M
     let decision = event.and_then(|event| {
         event.decisions.iter().find(|one| one.router == summary.router && one.task == summary.task)
     });
+    // Who ran it again has not caused its event.
+    let caused = event.map_or(job.by.as_ref(), |event| event.by.as_ref());
+    let again = job.by.as_ref().filter(|by| Some(*by) != caused);
     html! {
         p {
+            @if let Some(by) = again { "Run again by " (elements::actor(by)) ". " }
             "Why: trigger " b { bdi { (summary.trigger) } } " fired event " (elements::event_link(frame, &summary.event_id))
-            @if let Some(by) = &job.by { " by " (elements::actor(by)) }
+            @if let Some(by) = caused { " by " (elements::actor(by)) }
             "; selector " bdi { (job.selector) } " of router " b { bdi { (summary.router) } } " said yes"
             @if let Some(decision) = decision.filter(|one| !one.why.is_empty()) { ": " bdi { (decision.why) } }
             @if summary.chain_depth > 0 { " · " (summary.chain_depth) @if summary.chain_depth == 1 { " job" } @else { " jobs" } " came before it in its chain" }

@@ -37,3 +37,26 @@ fn jobs_are_searched_and_counted() {
         shown("/jobs?by=anna", &JobList { next_cursor: Some("next".to_owned()), ..JobList::default() });
     assert!(html.contains("older ones may") && html.contains("cursor=next"), "{html}");
 }
+
+#[test]
+fn who_ran_a_job_again_has_not_caused_its_event() {
+    let admin = admin();
+    let event = |by: Option<RecordedActor>| -> EventResource {
+        let event = json!({
+            "id": "01a22833-3b1d-73ad-8d05-895b9cb2630e", "trigger": "t", "trigger_param": {}, "chain_depth": 0,
+            "accepted_at": "2026-11-29T11:00:00Z", "routed_at": null, "by": by, "decisions": [], "jobs": [],
+        });
+        serde_json::from_value(event).unwrap()
+    };
+    let anna =
+        RecordedActor { user: Some("anna".to_owned()), via: "page".to_owned(), address: None, reason: None };
+    let timer = RecordedActor { user: None, via: "nightly".to_owned(), address: None, reason: None };
+    for (caused, by, again) in [(Some(&timer), &anna, true), (Some(&anna), &anna, false), (None, &anna, true)]
+    {
+        let job = JobResource { by: Some(by.clone()), ..job("failed") };
+        let html = with_frame("/jobs/x", Some(&admin), |frame| {
+            job::screen(frame, &job, Some(&event(caused.cloned())), &log(&[], ShownLines::Whole))
+        });
+        assert_eq!(html.contains("Run again by "), again, "{html}");
+    }
+}
