@@ -13,7 +13,7 @@ const TEXTS: [(&str, &str, &str); 8] = [
     ("trigger", "Trigger", ""),
     ("node", "Node", ""),
     ("by", "By", "name"),
-    ("q", "Text", "in errors, parameters"),
+    ("q", "Text", "error, value"),
     ("since", "Since", "90m, 2d"),
     ("until", "Until", "90m, 2d"),
 ];
