@@ -2,6 +2,7 @@
 //! runtime.
 
 pub mod clock;
+pub mod depth;
 pub mod ending;
 pub mod log_target;
 pub mod name;

@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use crate::problem::{EntryPart, Path, PathStep};
 
-/// The deepest nesting of maps and lists, aliases followed. JSON readers stop at 128.
-pub(super) const DEEPEST: usize = 100;
+/// The deepest nesting of maps and lists, aliases followed.
+pub(super) use herald_base::depth::DEEPEST;
 
 /// A place in [`Tree::nodes`].
 pub(super) type NodeId = u32;

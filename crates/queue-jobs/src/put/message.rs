@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use herald_core::depth::{self, TooDeep};
 use herald_core::executor::{Execution, Failure};
 use herald_core::param::{Params, lookup};
 use herald_core::unit;
@@ -35,6 +36,8 @@ impl MessageParams {
             Some(message) => message.clone(),
             None => Value::Object((**job.trigger_param.params()).clone()),
         };
+        TooDeep::check(depth::of_value(&param))
+            .map_err(|why| Failure::new(format!("the message cannot be put into the queue: it is {why}")))?;
         Ok(Self {
             param,
             key: given("key").map(key).transpose().map_err(|why| wrong("key", &why))?.flatten(),
