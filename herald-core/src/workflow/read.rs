@@ -120,6 +120,10 @@ impl<'a> WorkflowReader<'a> {
         let Value::Object(body) = body else {
             return self.wrong(at, "a map with trigger, selector and task", body);
         };
+        if name.is_empty() {
+            let what = "the name of a router must not be empty";
+            self.problems.push(Problem::error(at.clone(), what).at_key());
+        }
         self.unknown_keys(body, &ROUTER_KEYS, at);
         let known = self.known;
         let trigger = self.component(body, "trigger", at, &known.triggers);
@@ -352,7 +356,10 @@ impl<'a> WorkflowReader<'a> {
             let help = match near_miss(key, known.iter().copied()) {
                 _ if policy::holds(key) => format!("write  policy: {{{key}: …}}"),
                 Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("expected one of: {}", known.join(", ")),
+                None => match last_words(known, key) {
+                    meant if meant.is_empty() => format!("expected one of: {}", known.join(", ")),
+                    meant => format!("did you mean `{}`?", meant.join("` or `")),
+                },
             };
             self.problems
                 .push(Problem::error(at.key(key), format!("unknown key `{key}`")).at_key().help(help));
@@ -372,4 +379,11 @@ impl<'a> WorkflowReader<'a> {
         self.names.insert(made.clone());
         made
     }
+}
+
+/// The keys whose last word this is, in one or in many: `param` of `job_param`.
+fn last_words<'k>(known: &[&'k str], key: &str) -> Vec<&'k str> {
+    let word = key.strip_suffix('s').unwrap_or(key);
+    let is_meant = |name: &&&str| name.rsplit_once('_').is_some_and(|(_, last)| last == word);
+    known.iter().filter(is_meant).copied().collect()
 }
