@@ -2,7 +2,6 @@
 //! runtime.
 
 pub mod clock;
-pub mod depth;
 pub mod ending;
 pub mod log_target;
 pub mod name;
@@ -16,3 +15,4 @@ pub mod value;
 
 pub use name::{name_pattern, near_miss};
 pub use system::{failpoint, file_lock, os_error, private_file, service_manager};
+pub use value::depth;

@@ -126,7 +126,8 @@ impl Entry {
     }
 }
 
-/// The pool that a job of this policy belongs to, if it speaks of one. It is not recorded, and named again at each start.
+/// The pool that a job of this policy belongs to, if it speaks of one. It is not recorded: each start names it
+/// again.
 fn pool_of(policy: &Policy, job: &Job) -> Option<Name> {
     let value = match (&policy.concurrency, policy.debounce) {
         (None, None) => return None,

@@ -120,10 +120,7 @@ impl<'a> WorkflowReader<'a> {
         let Value::Object(body) = body else {
             return self.wrong(at, "a map with trigger, selector and task", body);
         };
-        if name.is_empty() {
-            let what = "the name of a router must not be empty";
-            self.problems.push(Problem::error(at.clone(), what).at_key());
-        }
+        self.named(name, "router", at);
         self.unknown_keys(body, &ROUTER_KEYS, at);
         let known = self.known;
         let trigger = self.component(body, "trigger", at, &known.triggers);
@@ -152,10 +149,7 @@ impl<'a> WorkflowReader<'a> {
         let no_trigger = Name::from("");
         for (task, value) in tasks {
             let task_at = at.key("task").key(task);
-            if task.is_empty() {
-                self.problems
-                    .push(Problem::error(task_at.clone(), "the name of a task must not be empty").at_key());
-            }
+            self.named(task, "task", &task_at);
             let Some((executor, own_select, own_job)) = self.task(value, &task_at) else { continue };
             let select_spec = selector.as_deref().and_then(|s| known.selectors.get(s).copied().flatten());
             let selects = Some(trigger.as_ref().unwrap_or(&no_trigger));
@@ -363,6 +357,14 @@ impl<'a> WorkflowReader<'a> {
             };
             self.problems
                 .push(Problem::error(at.key(key), format!("unknown key `{key}`")).at_key().help(help));
+        }
+    }
+
+    /// Checks that a router or a task has a name.
+    fn named(&mut self, name: &str, what: &str, at: &Path) {
+        if name.is_empty() {
+            let message = format!("the name of a {what} must not be empty");
+            self.problems.push(Problem::error(at.clone(), message).at_key());
         }
     }
 

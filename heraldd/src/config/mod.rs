@@ -281,7 +281,6 @@ impl Checker<'_> {
         board::check(settings.as_ref().map(|settings| &*settings.boards), &router, &mut self.problems);
         let page = settings.as_ref().and_then(|settings| settings.page.as_ref());
         page::check(page, &router, &mut self.problems);
-        self.problems.extend(herald_sections::empty_names(&top));
         let router = &router;
         let section = |name: &str| top.get(name).unwrap_or(&Value::Null);
         let [in_trigger, in_selector, in_executor] = router::uses(router);
@@ -351,6 +350,7 @@ impl Checker<'_> {
     }
 
     fn unknown_sections(&mut self, top: &Map<String, Value>) {
+        self.problems.extend(herald_sections::empty_names(top));
         let known = herald_sections::names(SECTIONS);
         for key in top.keys().filter(|key| !known.contains(key) && !key.starts_with("x-")) {
             let help = match key.as_str() {
