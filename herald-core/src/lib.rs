@@ -20,7 +20,7 @@ pub use component::{
     conformance, context, executor, registry, secret_place, selector, spec, supervisor, trigger,
 };
 pub use event::{activation, actor, arrivals, exe_done, position, trigger_param, watch};
-pub use herald_base::{failpoint, unit};
+pub use herald_base::{depth, failpoint, unit};
 pub use herald_config::{problem, yaml};
 pub use job::{lifecycle, param_path, policy, status};
 pub use value::{param, secret, secret_stream};

@@ -15,3 +15,4 @@ pub mod value;
 
 pub use name::{name_pattern, near_miss};
 pub use system::{failpoint, file_lock, os_error, private_file, service_manager};
+pub use value::depth;

@@ -1,5 +1,6 @@
 //! What to say of an output that looks like a result in JSON, and is not taken for one.
 
+use herald_base::depth::{self, TooDeep};
 use serde_json::{Map, Value};
 
 const BEFORE: &str = "the output ends with a JSON object, but other text is before it, so that it is not the result: write \
@@ -11,6 +12,11 @@ pub(crate) fn of(output: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(output.trim_ascii()).ok()?;
     if !text.ends_with('}') {
         return None;
+    }
+    if let Err(why) = TooDeep::check(depth::of_json(text.as_bytes()))
+        && text.starts_with('{')
+    {
+        return Some(why.note());
     }
     // An object over several lines begins at the beginning of one.
     let begin = text.rfind("\n{").map_or(0, |at| at + 1);

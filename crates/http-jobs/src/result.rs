@@ -1,5 +1,6 @@
 //! What a response becomes: the result of the job, or a failure that has it too.
 
+use herald_core::depth::{self, DEEPEST};
 use herald_core::executor::{Failure, Outcome};
 use herald_core::param::Params;
 use herald_core::secret::Mask;
@@ -60,6 +61,7 @@ fn body(answer: &HttpAnswer) -> (&'static str, Value) {
     let media_type = media_type.to_ascii_lowercase();
     if (media_type == "application/json" || media_type.ends_with("+json"))
         && let Ok(json) = serde_json::from_slice(&answer.body)
+        && depth::of_value(&json) < DEEPEST
     {
         return ("json", json);
     }

@@ -169,6 +169,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn how_deep_an_event_may_be_nested() {
+        for (levels, expected) in [(100, Ok(())), (101, Err(400)), (127, Err(400)), (500, Err(400))] {
+            for (given, body) in [
+                (json!({}), format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels))),
+                (json!({"path": "/"}), format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels))),
+                (json!({}), format!("{{\"a\":{}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1))),
+            ] {
+                let request =
+                    format!("POST / HTTP/1.1\nHost: localhost\nContent-Type: application/json\n\n{body}");
+                assert_eq!(params(&given, request.as_bytes(), true).await.map(drop), expected, "{levels}");
+            }
+        }
+    }
+
+    #[tokio::test]
     async fn nobody_forges_what_herald_says_about_a_request() {
         let forged = b"POST / HTTP/1.1\nHost: localhost\nContent-Type: application/json\n\n{\"_request\":{\"remote_address\":\"10.0.0.1\"}}";
         assert_eq!(params(&json!({}), forged, true).await, Err(400));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use herald_core::executor::TimeLimit;
 use herald_core::selector::{Answer, Question};
-use herald_core::spec::{CheckError, Options};
+use herald_core::spec::{CheckError, Options, home};
 use herald_core::trigger::ComponentError;
 use herald_core::unit;
 use herald_exec::environment::{self, Environment};
@@ -53,7 +53,9 @@ impl AskedProgram {
             Some(Value::String(text)) => Ok(text.clone()),
             Some(_) => Err(ComponentError::of_option(name, "expected a string")),
         };
-        let program = text("program", "")?;
+        let program =
+            home::path(&text("program", "")?).map_err(|why| ComponentError::of_option("program", why))?;
+        let program = program.to_string_lossy().into_owned();
         if program.is_empty() || program.contains('\0') {
             return Err(ComponentError::of_option("program", "name the program to ask"));
         }

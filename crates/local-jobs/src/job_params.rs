@@ -56,8 +56,26 @@ pub fn together(given: &Params) -> Vec<Problem> {
         let help = format!("write a list:  arg: [{option}, {rest}]");
         problems.push(Problem::warning(Path::top().key("arg"), what).help(help));
     }
+    problems.extend(contradictions(given));
     problems.extend(without_effect(given));
     problems
+}
+
+/// What the executor would say of the literal values together, and not of one alone.
+fn contradictions(given: &Params) -> impl Iterator<Item = Problem> {
+    let literal: Params = given
+        .iter()
+        .filter(|(_, value)| !holds_template(value))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    herald_exec::check(&literal).into_iter().filter_map(move |problem| {
+        // `cmd` is checked by itself, and may be given by a task.
+        let key = problem.key.split('/').next().filter(|key| *key != "cmd")?;
+        let alone = Map::from_iter([(key.to_owned(), literal.get(key)?.clone())]);
+        let is_wrong_alone = herald_exec::check(&alone).iter().any(|other| other.key == problem.key);
+        let what = format!("`{key}` {}", problem.message);
+        (!is_wrong_alone).then(|| Problem::error(Path::top().key(key), what))
+    })
 }
 
 /// Whether this is a program with arguments, or a shell line, rather than the name of a program with spaces in it.
@@ -114,6 +132,25 @@ fn job_param(param: &ParamDoc) -> OptionSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_contradicts_itself_is_an_error() {
+        for (given, keys) in [
+            (json!({"cmd": "x", "repo": "/a", "git_repo": "/b"}), &["git_repo"][..]),
+            (json!({"cmd": "x", "repo": "/a", "git_repo": "/a"}), &[]),
+            (json!({"cmd": "x", "repo": "/a", "git_repo": "{{ trigger_param.r }}"}), &[]),
+            (json!({"cmd": "{{ trigger_param.c }}", "repo": "/a", "git_repo": "/b"}), &["git_repo"]),
+            (json!({"cmd": "x", "repo": "h:a", "git_username": "a b"}), &["git_username"]),
+            // The option says so itself.
+            (json!({"cmd": "x", "repo": "ftp://a"}), &[]),
+            (json!({"repo": "/a"}), &[]),
+        ] {
+            let problems = contradictions(given.as_object().unwrap());
+            let found: Vec<String> = problems.map(|problem| problem.path.to_string()).collect();
+            assert_eq!(found, keys, "{given}");
+        }
+    }
 
     #[test]
     fn an_option_and_its_value_are_two_arguments() {

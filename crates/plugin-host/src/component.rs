@@ -106,6 +106,7 @@ async fn serve(request: TriggerRequest, activator: &Activator) {
                 Err(Refused::Stopping) => (result::STOPPING, String::new()),
                 Err(Refused::Unrecorded(why)) => (result::UNRECORDED, why),
                 Err(refused @ Refused::OtherContent) => (result::UNRECORDED, refused.to_string()),
+                Err(refused @ Refused::TooDeep(_)) => (result::INVALID, refused.to_string()),
             }
         }
     };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use herald_core::depth::{self, TooDeep};
 use herald_core::job::Job;
 use herald_core::param::Params;
 use herald_core::problem::{Path, Problem};
@@ -140,6 +141,8 @@ impl EtcdProject {
             });
         }
         let config = self.keys.iter().find(|key| self.below(key) == b"config").ok_or(NoPolicy::Missing)?;
+        TooDeep::check(depth::of_json(&config.value))
+            .map_err(|why| invalid(&format!("{} is {why}", shown_key(&config.key))))?;
         let given: Params = serde_json::from_slice(&config.value)
             .map_err(|error| invalid(&format!("{} is not a JSON object: {error}", shown_key(&config.key))))?;
         let policy = PublishPolicy::read(&given, PolicyKeys::AnyCase).map_err(|error| invalid(&error))?;

@@ -209,6 +209,7 @@ fn refused_reply(refused: &Refused) -> JsonReply {
     let (status, again) = match refused {
         Refused::Busy => (StatusCode::TOO_MANY_REQUESTS, SOON),
         Refused::Stopping | Refused::Unrecorded(_) => (StatusCode::SERVICE_UNAVAILABLE, LATER),
+        Refused::TooDeep(_) => return error_reply(StatusCode::BAD_REQUEST, &refused.to_string()),
         Refused::OtherContent => {
             return error_reply(StatusCode::UNPROCESSABLE_ENTITY, &refused.to_string());
         }

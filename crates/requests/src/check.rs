@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use herald_core::clock::Clock;
+use herald_core::depth::TooDeep;
 use herald_core::param::Params;
 use herald_core::secret::REQUEST;
 use herald_core::trigger_param::TriggerParam;
@@ -23,6 +24,7 @@ use crate::result::wants_text;
 use crate::web::Web;
 use herald_net::serve::{HostRule, Peer, read_whole};
 use herald_webhook::body;
+use herald_webhook::body::UnusableBody;
 use herald_webhook::delivery::{self, RequestKey};
 
 /// Longer bodies, in bytes, take a while to parse.
@@ -173,6 +175,13 @@ async fn parsed(
     length: usize,
     parse: impl FnOnce() -> Result<TriggerParam, RejectedRequest> + Send,
 ) -> Result<TriggerParam, RejectedRequest> {
+    let parse = || {
+        let params = parse()?;
+        match TooDeep::check(params.depth()) {
+            Ok(()) => Ok(params),
+            Err(why) => Err(RejectedRequest::Body(UnusableBody::too_deep(why))),
+        }
+    };
     if length <= LARGE || Handle::current().runtime_flavor() != RuntimeFlavor::MultiThread {
         return parse();
     }

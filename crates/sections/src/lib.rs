@@ -16,4 +16,6 @@ pub use reference::overview;
 pub use reference_entry::{ReferenceEntry, UnknownName, entries_named, entry_names, reference_entries};
 pub use reference_page::{ReferencePage, chapters, reference_pages};
 pub use schema::schema;
-pub use section::{Invalid, NamedOptions, References, Section, SectionReader, Shape, names, resolve};
+pub use section::{
+    Invalid, NamedOptions, References, Section, SectionReader, Shape, empty_names, names, resolve,
+};

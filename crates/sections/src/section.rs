@@ -213,6 +213,28 @@ pub fn names(sections: &[&Section]) -> Vec<String> {
     names.flatten().collect()
 }
 
+/// The sections whose entries have names that people choose, and what one is called. Routers, nodes and applications
+/// are checked where they are read.
+const NAMED: [(&str, &str); 7] = [
+    ("trigger", "a trigger"),
+    ("selector", "a selector"),
+    ("executor", "an executor"),
+    ("preset", "a preset"),
+    ("etcd", "an etcd"),
+    ("queue", "a queue"),
+    ("board", "a board"),
+];
+
+/// Names that hold nothing: nobody could ask for what they name.
+pub fn empty_names(top: &Map<String, Value>) -> impl Iterator<Item = Problem> {
+    let empty =
+        NAMED.iter().filter(|(section, _)| top.get(*section).is_some_and(|named| named.get("").is_some()));
+    empty.map(|(section, what)| {
+        let at = Path::top().key(section).key("");
+        Problem::error(at, format!("the name of {what} must not be empty")).at_key()
+    })
+}
+
 /// Resolves references where they are allowed, and refuses them elsewhere.
 pub fn resolve(sections: &[&Section], resolver: &mut SecretResolver<'_>, top: &mut Map<String, Value>) {
     for (name, value) in top.iter_mut() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 pub use herald_config::spec::{
     CheckError, Description, Doubts, LookedAt, Looks, NamedParts, OptionCheck, OptionKind, OptionSpec,
-    Options, ParamsCheck, PathUse, Proof, one_key,
+    Options, ParamsCheck, PathUse, Proof, home, one_key,
 };
 
 use crate::component::context::Context;

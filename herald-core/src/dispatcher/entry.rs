@@ -15,7 +15,7 @@ use crate::event::actor::Actor;
 use crate::job::Job;
 use crate::job::lifecycle::State;
 use crate::job::policy::Policy;
-use crate::value::param::Params;
+use crate::value::param::{Params, value_key};
 use crate::value::secret::Mask;
 
 /// A job that lives.
@@ -126,12 +126,13 @@ impl Entry {
     }
 }
 
-/// The pool that a job of this policy belongs to, if it speaks of one.
+/// The pool that a job of this policy belongs to, if it speaks of one. It is not recorded: each start names it
+/// again.
 fn pool_of(policy: &Policy, job: &Job) -> Option<Name> {
     let value = match (&policy.concurrency, policy.debounce) {
         (None, None) => return None,
         (None, Some(_)) => Value::Null,
         (Some(concurrency), _) => concurrency.pool(job),
     };
-    Some(Name::from(format!("{}\0{}\0{value}", job.router, job.task)))
+    Some(Name::from(format!("{}\0{}\0{}", job.router, job.task, value_key(&value))))
 }

@@ -40,6 +40,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use herald_base::depth::TooDeep;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -253,6 +254,7 @@ impl EventSink for Handle {
     }
 
     async fn accept_event(&self, event: NewEvent) -> Result<Name, Refused> {
+        TooDeep::check(event.trigger_param.depth())?;
         if let Some(key) = &event.key
             && let Some(event_id) = self.recorded(key).await?
         {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use herald_base::depth::TooDeep;
 use jiff::Timestamp;
 
 use crate::event::actor::Actor;
@@ -157,6 +158,9 @@ pub enum Refused {
         "an event with the same id and another content was accepted before; send a new id with a new event"
     )]
     OtherContent,
+    /// It can never be taken: [`herald_base::depth::DEEPEST`].
+    #[error("the event is {0}")]
+    TooDeep(#[from] TooDeep),
 }
 
 /// Takes activations: the dispatcher's handle, or a stand-in in tests.

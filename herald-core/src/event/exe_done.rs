@@ -289,6 +289,7 @@ mod tests {
 
     use super::*;
     use crate::event::actor::Actor;
+    use herald_base::depth::{DEEPEST, DEEPEST_RESULT};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::new(1_800_000_000 + second, 123_456_789).unwrap()
@@ -405,6 +406,23 @@ mod tests {
                 assert_eq!(link["trigger_param"], json!({"_cut": format!("event-{}", depth - 8)}), "{depth}");
             }
             param = done;
+        }
+    }
+
+    /// Readers of JSON stop at 128 levels.
+    #[test]
+    fn the_deepest_values_stay_readable_however_long_the_chain() {
+        let nested = |levels: usize| (1..levels).fold(json!({}), |inner, _| json!({ "a": inner }));
+        let object = |levels| nested(levels).as_object().cloned().unwrap();
+        let result = object(DEEPEST_RESULT);
+        let verdict = Verdict { status: Status::Succeeded, error: None, result };
+        let mut param = object(DEEPEST);
+        for links in 0..20 {
+            let job = Job { job_param: Arc::new(object(DEEPEST)), ..job(links, param) };
+            param = done(&job, &verdict, &Mask::new());
+            // The job of this event, in a message, in a list, in an answer, and one more.
+            let wrapped = json!([{"items": [{"params": {"trigger_param": param}}]}]).to_string();
+            assert!(serde_json::from_str::<Value>(&wrapped).is_ok(), "{links}");
         }
     }
 

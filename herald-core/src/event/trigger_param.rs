@@ -10,6 +10,7 @@ use std::fmt;
 use std::ops::{Deref, Range};
 use std::sync::{Arc, OnceLock};
 
+use herald_base::depth;
 use serde::de::Deserializer as _;
 use serde_json::Value;
 use tokio::runtime::Handle;
@@ -41,6 +42,8 @@ pub struct TriggerParam {
     form: Form,
     /// What it takes in memory, roughly, once that was asked.
     size: OnceLock<usize>,
+    /// How deep it is nested, once that was asked.
+    depth: OnceLock<usize>,
     /// Its text, where that was prepared and none of its names is one of a secret.
     json: OnceLock<Option<Arc<str>>>,
 }
@@ -76,11 +79,15 @@ impl TriggerParam {
     /// When it is not JSON, or no object.
     pub fn from_json(json: &str, above: Params) -> Result<Self, serde_json::Error> {
         if let Some(text) = ObjectText::read(json, &above) {
-            return Ok(Self { form: Form::ObjectText(text), size: OnceLock::new(), json: OnceLock::new() });
+            return Ok(Self::of(Form::ObjectText(text)));
         }
         let mut params: Params = serde_json::from_str(json)?;
         params.extend(above);
         Ok(Self::from(params))
+    }
+
+    fn of(form: Form) -> Self {
+        Self { form, size: OnceLock::new(), depth: OnceLock::new(), json: OnceLock::new() }
     }
 
     /// The value of a key.
@@ -116,6 +123,7 @@ impl TriggerParam {
     /// Works out beforehand what the dispatcher and the journal, which serve all events, would ask of a large one.
     /// Takes a while; to be called where that holds up nobody else.
     pub fn prepare(&self) {
+        let _ = self.depth();
         let Form::Whole(params) = &self.form else { return };
         let plain = || Mask::new().hides_nothing_in(params).then(|| serde_json::to_string(&**params).ok());
         let json = self.json.get_or_init(|| plain().flatten().map(Arc::from));
@@ -147,6 +155,15 @@ impl TriggerParam {
         match &self.form {
             Form::Whole(params) => mask.with_secrets_of(params),
             Form::ObjectText(_) => mask.clone(),
+        }
+    }
+
+    /// How deep lists and maps are nested in it: at least 1.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        match &self.form {
+            Form::Whole(params) => *self.depth.get_or_init(|| depth::of_params(params)),
+            Form::ObjectText(text) => *self.depth.get_or_init(|| depth::of_json(text.json.as_bytes())),
         }
     }
 
@@ -287,7 +304,7 @@ impl From<Params> for TriggerParam {
 
 impl From<Arc<Params>> for TriggerParam {
     fn from(params: Arc<Params>) -> Self {
-        Self { form: Form::Whole(params), size: OnceLock::new(), json: OnceLock::new() }
+        Self::of(Form::Whole(params))
     }
 }
 

@@ -6,6 +6,9 @@
 
 use std::time::Duration;
 
+use herald_base::depth::{self, DEEPEST_RESULT, TooDeep};
+use serde_json::Value;
+
 use crate::component::executor::{Failure, FailureKind, Outcome};
 use crate::job::policy::Policy;
 pub use crate::job::status::Status;
@@ -32,7 +35,7 @@ impl Verdict {
 impl From<Outcome> for Verdict {
     fn from(outcome: Outcome) -> Self {
         match outcome {
-            Ok(result) => Self { status: Status::Succeeded, error: None, result },
+            Ok(result) => Self { status: Status::Succeeded, error: None, result: readable(result) },
             Err(Failure { kind, error, result }) => {
                 let status = match kind {
                     FailureKind::Failed => Status::Failed,
@@ -40,10 +43,23 @@ impl From<Outcome> for Verdict {
                     FailureKind::Cancelled => Status::Cancelled,
                     FailureKind::Lost => Status::Lost,
                 };
-                Self { status, error: Some(error), result }
+                Self { status, error: Some(error), result: readable(result) }
             }
         }
     }
+}
+
+/// The result, or its text where it is nested so deep that what wraps it could not be read again.
+fn readable(mut result: Params) -> Params {
+    let depth = depth::of_params(&result);
+    if depth <= DEEPEST_RESULT {
+        return result;
+    }
+    let text = serde_json::to_string(&result).unwrap_or_default();
+    result.retain(|key, _| matches!(key.as_str(), "exit_code" | "signal"));
+    result.insert("output".to_owned(), Value::String(text));
+    result.insert("note".to_owned(), Value::String(TooDeep { depth }.note()));
+    result
 }
 
 /// The state of a job.
@@ -219,6 +235,22 @@ mod tests {
     use super::*;
     use crate::job::policy::{Concurrency, OnFull, Retry};
     use proptest::prelude::*;
+
+    #[test]
+    fn a_result_that_is_too_deep_is_a_text() {
+        let nested = |levels: usize| {
+            let deep = (2..levels).fold(serde_json::json!([]), |inner, _| serde_json::json!([inner]));
+            Params::from_iter([("exit_code".to_owned(), Value::from(0)), ("a".to_owned(), deep)])
+        };
+        assert_eq!(Verdict::from(Ok(nested(DEEPEST_RESULT))).result, nested(DEEPEST_RESULT));
+        let result = Verdict::from(Ok(nested(DEEPEST_RESULT + 1))).result;
+        assert_eq!(result["exit_code"], 0);
+        assert!(result["output"].as_str().unwrap().contains(":[[["));
+        assert_eq!(
+            result["note"],
+            "the output is JSON nested 109 levels deep; the limit is 100, so that it is not the result"
+        );
+    }
 
     fn any_outcome() -> impl Strategy<Value = Outcome> {
         prop_oneof![

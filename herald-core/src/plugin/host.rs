@@ -147,6 +147,7 @@ fn refused(result: HostResult) -> Refused {
     match result.status {
         result::BUSY => Refused::Busy,
         result::UNRECORDED => Refused::Unrecorded(result.text),
+        result::INVALID if !result.text.is_empty() => Refused::Unrecorded(result.text),
         result::INVALID => Refused::Unrecorded("its key, its source or its position is too long".to_owned()),
         _ => Refused::Stopping,
     }

@@ -11,6 +11,7 @@ mod render_error;
 
 use std::sync::{Arc, OnceLock};
 
+use herald_base::depth::{self, TooDeep};
 use minijinja::{Environment, Expression, Value as Made};
 use serde_json::Value;
 
@@ -209,7 +210,13 @@ impl Template {
     /// [`RenderError`] names the parameter. It may hold what the parameters hold.
     pub fn render(&self, scope: &Scope) -> Result<Params, RenderError> {
         match self.fill(&self.node, scope, &Path::top())? {
-            Value::Object(params) => Ok(params),
+            Value::Object(params) => {
+                for (key, value) in &params {
+                    TooDeep::check(1 + depth::of_value(value))
+                        .map_err(|why| RenderError::TooDeep { at: Path::top().key(key), why })?;
+                }
+                Ok(params)
+            }
             _ => Ok(Params::new()),
         }
     }

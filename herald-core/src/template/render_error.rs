@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
+use herald_base::depth::TooDeep;
 use minijinja::ErrorKind;
 use regex::{Match, Regex};
 
@@ -37,6 +38,14 @@ pub enum RenderError {
     TooLong {
         /// The parameter.
         at: Path,
+    },
+    /// What it gives is nested too deep.
+    #[error("{at} is {why}")]
+    TooDeep {
+        /// The parameter.
+        at: Path,
+        /// How deep it is.
+        why: TooDeep,
     },
     /// What it gives has no form in JSON.
     #[error("{at}: `{expression}` {error}")]

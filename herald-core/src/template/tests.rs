@@ -218,6 +218,15 @@ fn mistakes_are_found_when_it_is_compiled() {
 }
 
 #[test]
+fn what_is_filled_in_may_be_nested_a_hundred_levels_deep() {
+    for (levels, expected) in [(97, Ok(())), (98, Err("p is nested 101 levels deep; the limit is 100"))] {
+        let list = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        let made = render(json!({"a": [format!("{{{{ '{list}' | fromjson }}}}")]}));
+        assert_eq!(made.map(drop), expected.map_err(str::to_owned), "{levels}");
+    }
+}
+
+#[test]
 fn what_only_looks_like_a_pattern_is_left_alone() {
     for template in [
         "regex('(') {{ job_id }} regex('(')",

@@ -109,14 +109,66 @@ fn same_number(a: &Number, b: &Number) -> bool {
     a == b || Decimal::of(a).cmp_eq(&Decimal::of(b))
 }
 
-/// The same text for numbers that are the same by [`same`], and only for them.
-pub(crate) fn number_key(number: &Number) -> String {
-    let Decimal { negative, digits, exponent, text } = Decimal::of(number);
-    match exponent {
-        Some(exponent) => format!("{}{digits}e{exponent}", if negative { "-" } else { "" }),
-        None => text,
+/// The same text for values that are the same by [`same`], and only for them: JSON with one form of each number, and
+/// with the keys of maps in order.
+#[must_use]
+pub fn value_key(value: &Value) -> String {
+    let mut key = String::new();
+    write_key(value, &mut key);
+    key
+}
+
+fn write_key(value: &Value, key: &mut String) {
+    let begin = |key: &mut String, n: usize, mark: char| key.push(if n == 0 { mark } else { ',' });
+    match value {
+        Value::Number(number) => key.push_str(&number_key(number)),
+        Value::Array(list) => {
+            for (n, value) in list.iter().enumerate() {
+                begin(key, n, '[');
+                write_key(value, key);
+            }
+            key.push_str(if list.is_empty() { "[]" } else { "]" });
+        }
+        Value::Object(map) => {
+            let mut entries: Vec<_> = map.iter().collect();
+            entries.sort_unstable_by_key(|(name, _)| *name);
+            for (n, (name, value)) in entries.into_iter().enumerate() {
+                begin(key, n, '{');
+                key.push_str(&Value::from(name.as_str()).to_string());
+                key.push(':');
+                write_key(value, key);
+            }
+            key.push_str(if map.is_empty() { "{}" } else { "}" });
+        }
+        Value::Null | Value::Bool(_) | Value::String(_) => key.push_str(&value.to_string()),
     }
 }
+
+/// The same text for numbers that are the same by [`same`], and only for them: `7` for 7.0 and 7e0.
+#[must_use]
+pub fn number_key(number: &Number) -> String {
+    let Decimal { negative, digits, exponent, text } = Decimal::of(number);
+    let Some(exponent) = exponent else { return text };
+    if digits.is_empty() {
+        return "0".to_owned();
+    }
+    let sign = if negative { "-" } else { "" };
+    let shift = usize::try_from(exponent.unsigned_abs()).unwrap_or(usize::MAX);
+    if shift > MOST_ZEROS {
+        return format!("{sign}{digits}e{exponent}");
+    }
+    match exponent {
+        0.. => format!("{sign}{digits}{}", "0".repeat(shift)),
+        _ => {
+            let digits = format!("{digits:0>width$}", width = shift + 1);
+            let (whole, fraction) = digits.split_at(digits.len() - shift);
+            format!("{sign}{whole}.{fraction}")
+        }
+    }
+}
+
+/// Up to so far from the decimal point, a number is written without an exponent in a key.
+const MOST_ZEROS: usize = 40;
 
 /// A number's significant digits and the power of ten of the last one: never expanded, so that `1e999999999`
 /// costs no more than its text.
@@ -201,6 +253,28 @@ mod tests {
             ("\"a\"", "\"a\"", true),
         ] {
             assert_eq!(same(&json(left), &json(right)), equal, "{left} and {right}");
+            assert_eq!(value_key(&json(left)) == value_key(&json(right)), equal, "{left} and {right}");
+        }
+    }
+
+    #[test]
+    fn keys_of_values() {
+        for (value, key) in [
+            ("7.0", "7"),
+            ("-7e0", "-7"),
+            ("-0.0", "0"),
+            ("1e20", "100000000000000000000"),
+            ("0.50", "0.5"),
+            ("-12.345e1", "-123.45"),
+            ("5e-3", "0.005"),
+            ("1.5e42", "15e41"),
+            ("1.5e400", "15e399"),
+            ("\"7\"", "\"7\""),
+            ("[]", "[]"),
+            ("{}", "{}"),
+            (r#"{"b":[1.0,{}],"a\"":null}"#, r#"{"a\"":null,"b":[1,{}]}"#),
+        ] {
+            assert_eq!(value_key(&json(value)), key, "{value}");
         }
     }
 

@@ -10,30 +10,14 @@ use super::route::Route;
 use crate::component::selector::{RequiredValue, Selector};
 use crate::event::activation::Name;
 use crate::event::trigger_param::TriggerParam;
-use crate::value::param::number_key;
+use crate::value::param::value_key;
 
 /// A trigger with fewer routes is asked about all of them: that costs no more, and says more in the log.
 const FEWEST: usize = 64;
 
-/// A value that can be looked up. Lists and maps cannot.
-#[derive(Debug, PartialEq, Eq, Hash)]
-enum ValueKey {
-    Null,
-    Bool(bool),
-    Number(String),
-    Text(String),
-}
-
-impl ValueKey {
-    fn of(value: &Value) -> Option<Self> {
-        match value {
-            Value::Null => Some(Self::Null),
-            Value::Bool(value) => Some(Self::Bool(*value)),
-            Value::Number(number) => Some(Self::Number(number_key(number))),
-            Value::String(text) => Some(Self::Text(text.clone())),
-            Value::Array(_) | Value::Object(_) => None,
-        }
-    }
+/// The key of a value that can be looked up. Lists and maps cannot: they may be large in an event.
+fn key_of(value: &Value) -> Option<String> {
+    (!matches!(value, Value::Array(_) | Value::Object(_))).then(|| value_key(value))
 }
 
 /// The routes of one trigger, by their places in its list.
@@ -42,7 +26,7 @@ pub(super) struct RouteIndex {
     /// Those that any event may match.
     of_any: Vec<usize>,
     /// Those that require a value, by where it is to be found and by the value.
-    by_path: HashMap<String, HashMap<ValueKey, Vec<usize>>>,
+    by_path: HashMap<String, HashMap<String, Vec<usize>>>,
 }
 
 impl RouteIndex {
@@ -72,7 +56,7 @@ impl RouteIndex {
     pub(super) fn candidates(&self, event: &TriggerParam) -> Vec<usize> {
         let mut places = self.of_any.clone();
         for (path, by_value) in &self.by_path {
-            let key = event.lookup(path).and_then(ValueKey::of);
+            let key = event.lookup(path).and_then(key_of);
             places.extend(key.and_then(|key| by_value.get(&key)).into_iter().flatten());
         }
         places.sort_unstable();
@@ -82,11 +66,11 @@ impl RouteIndex {
 
 /// What an event must hold for this route, where that can be looked up. What a template fills in is known only with
 /// the event.
-fn required(route: &Route, selectors: &HashMap<Name, Arc<dyn Selector>>) -> Option<(String, ValueKey)> {
+fn required(route: &Route, selectors: &HashMap<Name, Arc<dyn Selector>>) -> Option<(String, String)> {
     if route.templates.as_ref().is_some_and(|templates| templates.select_param.is_some()) {
         return None;
     }
     let RequiredValue { path, value } =
         selectors.get(&route.selector)?.requires(&route.select_param.get())?;
-    Some((path, ValueKey::of(&value)?))
+    Some((path, key_of(&value)?))
 }

@@ -120,6 +120,7 @@ impl<'a> WorkflowReader<'a> {
         let Value::Object(body) = body else {
             return self.wrong(at, "a map with trigger, selector and task", body);
         };
+        self.named(name, "router", at);
         self.unknown_keys(body, &ROUTER_KEYS, at);
         let known = self.known;
         let trigger = self.component(body, "trigger", at, &known.triggers);
@@ -148,10 +149,7 @@ impl<'a> WorkflowReader<'a> {
         let no_trigger = Name::from("");
         for (task, value) in tasks {
             let task_at = at.key("task").key(task);
-            if task.is_empty() {
-                self.problems
-                    .push(Problem::error(task_at.clone(), "the name of a task must not be empty").at_key());
-            }
+            self.named(task, "task", &task_at);
             let Some((executor, own_select, own_job)) = self.task(value, &task_at) else { continue };
             let select_spec = selector.as_deref().and_then(|s| known.selectors.get(s).copied().flatten());
             let selects = Some(trigger.as_ref().unwrap_or(&no_trigger));
@@ -352,10 +350,21 @@ impl<'a> WorkflowReader<'a> {
             let help = match near_miss(key, known.iter().copied()) {
                 _ if policy::holds(key) => format!("write  policy: {{{key}: …}}"),
                 Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("expected one of: {}", known.join(", ")),
+                None => match last_words(known, key) {
+                    meant if meant.is_empty() => format!("expected one of: {}", known.join(", ")),
+                    meant => format!("did you mean `{}`?", meant.join("` or `")),
+                },
             };
             self.problems
                 .push(Problem::error(at.key(key), format!("unknown key `{key}`")).at_key().help(help));
+        }
+    }
+
+    /// Checks that a router or a task has a name.
+    fn named(&mut self, name: &str, what: &str, at: &Path) {
+        if name.is_empty() {
+            let message = format!("the name of a {what} must not be empty");
+            self.problems.push(Problem::error(at.clone(), message).at_key());
         }
     }
 
@@ -372,4 +381,11 @@ impl<'a> WorkflowReader<'a> {
         self.names.insert(made.clone());
         made
     }
+}
+
+/// The keys whose last word this is, in one or in many: `param` of `job_param`.
+fn last_words<'k>(known: &[&'k str], key: &str) -> Vec<&'k str> {
+    let word = key.strip_suffix('s').unwrap_or(key);
+    let is_meant = |name: &&&str| name.rsplit_once('_').is_some_and(|(_, last)| last == word);
+    known.iter().filter(is_meant).copied().collect()
 }

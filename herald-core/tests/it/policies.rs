@@ -117,6 +117,25 @@ async fn a_key_makes_pools_of_their_own() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn equal_values_are_one_pool() {
+    let bench = with_policy(json!({"concurrency": {"limit": 1, "key": "trigger_param/ref"}})).await;
+    for references in [
+        ["6", "6.0"],
+        ["0", "-0"],
+        ["1e20", "100000000000000000000"],
+        ["[1]", "[1.0]"],
+        [r#"{"a":1,"b":2}"#, r#"{"b":2,"a":1e0}"#],
+    ] {
+        for reference in references {
+            let reference: Value = serde_json::from_str(reference).unwrap();
+            bench.post(json!({"sleep": 1000, "ref": reference})).await;
+        }
+    }
+    assert_eq!(bench.ends().await, vec!["succeeded"; 10]);
+    assert_eq!(bench.begun.elapsed().as_secs(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_debounce_runs_the_newest_once() {
     let bench = with_policy(json!({"debounce": "10s"})).await;
     for n in 0..5 {

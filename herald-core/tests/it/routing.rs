@@ -76,6 +76,7 @@ fn problems_come_all_at_once_and_say_where() {
         "d": {"trigger": "t", "selector": "yes", "job_param": 5},
         "e": {"trigger": ["t"], "selector": "yes", "task": ["work"]},
         "f": 7,
+        "": {"trigger": "t", "selector": "yes", "task": {"k": {"executor": "work", "param": {}}}},
     });
     let (_, problems) = read(&router, &preset, &known());
     let mut shown: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -84,6 +85,8 @@ fn problems_come_all_at_once_and_say_where() {
         shown,
         [
             "preset.bad: expected a map of parameters, found a number",
+            "router..task.k.param: unknown key `param` (did you mean `select_param` or `job_param`?)",
+            "router.: the name of a router must not be empty",
             "router.a.trigger: unknown trigger \"tt\" (did you mean \"t\"?)",
             "router.b.selector: unknown selector \"yess\" (did you mean \"yes\"?)",
             "router.b.task.k: unknown executor \"wrk\" (did you mean \"work\"?)",

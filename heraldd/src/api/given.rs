@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use herald_core::depth::{self, TooDeep};
 use herald_core::param::Params;
 use herald_core::problem::kind_of;
 use http::StatusCode;
@@ -74,7 +75,10 @@ impl<S: Send + Sync> FromRequest<S> for Object {
         match serde_json::from_slice(&body) {
             Ok(Value::Object(params)) => Ok(Self(params)),
             Ok(other) => Err(wrong(format!(", this is {}", kind_of(&other)))),
-            Err(error) => Err(wrong(format!("; this is not JSON: {error}"))),
+            Err(error) => match TooDeep::check(depth::of_json(&body)) {
+                Ok(()) => Err(wrong(format!("; this is not JSON: {error}"))),
+                Err(why) => Err(ErrorResponse::new(StatusCode::BAD_REQUEST, format!("the body is {why}"))),
+            },
         }
     }
 }

@@ -112,6 +112,7 @@ pub(crate) async fn retry(
 pub(crate) fn rejected(refused: &Refused) -> ErrorResponse {
     match refused {
         Refused::Busy => ErrorResponse::later(StatusCode::TOO_MANY_REQUESTS, refused),
+        Refused::TooDeep(_) => ErrorResponse::new(StatusCode::BAD_REQUEST, refused),
         _ => ErrorResponse::later(StatusCode::SERVICE_UNAVAILABLE, refused),
     }
 }

@@ -27,8 +27,8 @@ use herald_config::file::STDIN;
 use herald_config::listener_override::ListenerOverride;
 use herald_control::command_output::{BAD_INPUT, CommandOutput, FAILED, STOPPED};
 use herald_control::commands::{
-    about, apps, audit, complete, deploy, drain, event_list, events, jobs, logs, mistyped, page, pause,
-    published, queue, replay, results, sessions, stats, status, user,
+    about, apps, audit, complete, deploy, drain, event_list, events, jobs, leading_options, logs, mistyped,
+    page, pause, published, queue, replay, results, sessions, stats, status, user,
 };
 use herald_control::places::config_places;
 use herald_core::clock::SystemClock;
@@ -227,21 +227,9 @@ fn run_daemon(config: &Path, id: Option<&str>, host: Option<ListenerOverride>) -
     }
 }
 
-/// As people write them: long names with one dash, and the configuration also before the command that it is for.
+/// As people write them: long names with one dash, and options also before the command that they are for.
 fn read_anywhere(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
-    let mut arguments = with_output_format(with_two_dashes(arguments));
-    let text = |place: usize| arguments.get(place).and_then(|argument: &OsString| argument.to_str());
-    // The file is the next argument, or in the same one.
-    let behind = match text(1) {
-        Some("--config" | "-c") => 3,
-        Some(joined) if joined.starts_with("--config=") || is_short(joined) => 2,
-        _ => return arguments,
-    };
-    let command = text(behind).filter(|name| Arguments::command().find_subcommand(name).is_some());
-    if command.is_some() {
-        arguments[1..=behind].rotate_right(1);
-    }
-    arguments
+    leading_options::moved(with_output_format(with_two_dashes(arguments)), &Arguments::command())
 }
 
 /// `-o json` is `--json`, as with kubectl.
@@ -258,10 +246,6 @@ fn with_output_format(arguments: Vec<OsString>) -> Vec<OsString> {
         rest.push(if joined || apart { OsString::from("--json") } else { argument });
     }
     rest
-}
-
-fn is_short(argument: &str) -> bool {
-    argument.starts_with("-c") && argument.len() > 2
 }
 
 /// Rewrites `-config` and `-config=x` to `--config…` up to a lone `--`: with a short `-c`, they would be read as
@@ -300,6 +284,7 @@ mod tests {
             (vec!["-configuration", "x"], Some("onfiguration")),
             (vec!["--", "-config", "x"], None),
             (vec!["-config", "check"], Some("check")),
+            (vec!["-id", "master", "-c", "x.yml"], Some("x.yml")),
             (vec!["-c", "x.yml", "check", "y.yml"], None),
             (vec!["-c", "x.yml", "surplus"], None),
             (vec!["surplus"], None),
@@ -350,6 +335,8 @@ mod tests {
             (vec!["-config", "x.yml", "check"], Some("x.yml")),
             (vec!["--config=x.yml", "check", "--json"], Some("x.yml")),
             (vec!["-cx.yml", "check"], Some("x.yml")),
+            (vec!["-id", "master", "check", "x.yml"], Some("x.yml")),
+            (vec!["-id=master", "-c", "x.yml", "check"], Some("x.yml")),
             (vec!["-c", "x.yml", "check", "y.yml"], None),
             (vec!["-c", "x.yml", "surplus"], None),
             (vec!["check"], None),
@@ -364,6 +351,26 @@ mod tests {
                 other => panic!("{other:?}"),
             });
             assert_eq!(file, read.map(PathBuf::from), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn every_command_that_takes_a_file_takes_it_in_front() {
+        let program = Arguments::command();
+        for outer in program.get_subcommands() {
+            for inner in std::iter::once(outer).chain(outer.get_subcommands()) {
+                if !inner.get_arguments().any(|argument| argument.get_long() == Some("config")) {
+                    continue;
+                }
+                let words = [outer.get_name(), inner.get_name()];
+                let words = if std::ptr::eq(outer, inner) { &words[..1] } else { &words };
+                let given = ["heraldd", "-c", "x.yml"].iter().chain(words).map(OsString::from);
+                let read = read_anywhere(given);
+                assert_eq!(read[1], *words[0]);
+                assert!(read.windows(2).any(|pair| pair == ["-c", "x.yml"]), "{words:?}");
+                let refused = Arguments::command().try_get_matches_from(read).err().map(|error| error.kind());
+                assert_ne!(refused, Some(ErrorKind::UnknownArgument), "{words:?}");
+            }
         }
     }
 

@@ -222,6 +222,13 @@ impl<'r, C: ?Sized> ComponentReader<'r, '_, C> {
             None => {
                 let message =
                     format!("{} \"{name}\" has no type, and \"{name}\" is not the name of one", self.kind);
+                if self.types.get(name).is_none()
+                    && let Some(key) = given.keys().find(|key| near_miss(key, ["type"]).is_some())
+                {
+                    let problem = Problem::error(at.key(key), format!("unknown option `{key}`")).at_key();
+                    self.out.problems.push(problem.help("did you mean `type`?"));
+                    return None;
+                }
                 (name, Problem::error(at.clone(), message).at_key())
             }
         };

@@ -279,6 +279,8 @@ impl Checker<'_> {
         let apps = settings.as_ref().map(|settings| settings.apps.as_slice()).unwrap_or_default();
         let router = app::routers(apps, top.shift_remove("router"), &mut self.problems);
         board::check(settings.as_ref().map(|settings| &*settings.boards), &router, &mut self.problems);
+        let page = settings.as_ref().and_then(|settings| settings.page.as_ref());
+        page::check(page, &router, &mut self.problems);
         let router = &router;
         let section = |name: &str| top.get(name).unwrap_or(&Value::Null);
         let [in_trigger, in_selector, in_executor] = router::uses(router);
@@ -348,6 +350,7 @@ impl Checker<'_> {
     }
 
     fn unknown_sections(&mut self, top: &Map<String, Value>) {
+        self.problems.extend(herald_sections::empty_names(top));
         let known = herald_sections::names(SECTIONS);
         for key in top.keys().filter(|key| !known.contains(key) && !key.starts_with("x-")) {
             let help = match key.as_str() {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use herald_base::near_miss::near_miss;
 use herald_config::listener::check_host;
 use herald_core::problem::{Path, Problem};
 use herald_core::spec::{CheckError, Description, OptionKind, OptionSpec};
@@ -110,6 +111,20 @@ fn check_links(links: &Value) -> Result<(), CheckError> {
         }
         None => Ok(()),
     }
+}
+
+/// What is wrong with the links and the section `router` together.
+pub(super) fn check(page: Option<&PageSettings>, routers: &Value, problems: &mut Vec<Problem>) {
+    let links = page.map(|page| page.links.keys()).into_iter().flatten();
+    problems.extend(links.filter(|name| routers.get(name.as_str()).is_none()).map(|name| {
+        let at = Path::top().key("page").key("links").key(name);
+        let names = routers.as_object().map(|routers| routers.keys()).into_iter().flatten();
+        let help = match near_miss(name, names.map(String::as_str)) {
+            Some(meant) => format!("did you mean \"{meant}\"?"),
+            None => "links are by the names of routers".to_owned(),
+        };
+        Problem::error(at, format!("there is no router \"{name}\"")).at_key().help(help)
+    }));
 }
 
 pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<Option<PageSettings>, Invalid> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use herald_config::include::Folders;
 use herald_core::problem::{Path, Problem, kind_of};
+use herald_core::spec::home;
 use serde_json::{Value, json};
 
 use herald_sections::{Invalid, References, Section, SectionReader, Shape};
@@ -23,7 +24,8 @@ pub(super) const SECTION: Section = Section {
 /// The paths to open, from the value of `plugin`; none where the list is wrong.
 pub(super) fn paths(value: &Value, folders: &Folders) -> Vec<PathBuf> {
     let folder = folders.of(&Path::top().key("plugin"));
-    list(value).unwrap_or_default().iter().map(|path| folder.join(path)).collect()
+    let paths = list(value).unwrap_or_default();
+    paths.iter().filter_map(|path| home::path(path).ok()).map(|path| folder.join(path)).collect()
 }
 
 pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<Vec<PathBuf>, Invalid> {
@@ -38,7 +40,9 @@ pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<Vec<PathBuf>, 
 fn list(value: &Value) -> Result<Vec<&str>, Problem> {
     let at = Path::top().key("plugin");
     let path = |value: &'_ Value, at: Path| match value {
-        Value::String(path) if !path.is_empty() => Ok(()),
+        Value::String(path) if !path.is_empty() => {
+            home::path(path).map(drop).map_err(|why| Problem::error(at, why.to_string()))
+        }
         other => Err(Problem::error(at, format!("expected the path of a plugin, found {}", describe(other)))),
     };
     match value {

@@ -10,7 +10,7 @@ use herald_core::spec::{Description, OptionKind, OptionSpec, SelectorType, one_k
 use herald_core::trigger::ComponentError;
 use serde_json::Value;
 
-use super::{has_value, key_is_given};
+use super::{has_value, key_at, key_is_given};
 
 /// The component type `except_map`.
 #[must_use]
@@ -79,8 +79,9 @@ impl Selector for ExceptMap {
 
 /// `find`: the value at a path.
 fn decide<'a>(find: impl FnOnce(&str) -> Option<&'a Value>, select_param: &Params) -> Answer {
-    let Some(key) = select_param.get("except_key").and_then(Value::as_str) else {
-        return Answer::no("except_key is missing");
+    let key = match key_at(select_param, "except_key") {
+        Ok(key) => key,
+        Err(no) => return no,
     };
     let Answer { yes, why } = has_value(find, key, select_param.get("except_value"));
     Answer { yes: !yes, why }

@@ -47,7 +47,7 @@ pub fn component() -> SelectorType {
         OptionSpec::new(
             "program",
             OptionKind::Text,
-            "The program: a name to be found in PATH, or an absolute path. It gets no arguments.",
+            "The program: a name to be found in PATH, or an absolute path (`~/` is the home folder). It gets no arguments.",
         )
         .required(),
     )

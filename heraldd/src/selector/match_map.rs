@@ -9,7 +9,7 @@ use herald_core::spec::{Description, OptionKind, OptionSpec, SelectorType, one_k
 use herald_core::trigger::ComponentError;
 use serde_json::Value;
 
-use super::{has_value, key_is_given};
+use super::{has_value, key_at, key_is_given};
 
 /// The component type `match_map`.
 #[must_use]
@@ -77,9 +77,9 @@ impl Selector for MatchMap {
 
 /// `find`: the value at a path.
 fn decide<'a>(find: impl FnOnce(&str) -> Option<&'a Value>, select_param: &Params) -> Answer {
-    match select_param.get("match_key").and_then(Value::as_str) {
-        None => Answer::no("match_key is missing"),
-        Some(key) => has_value(find, key, select_param.get("match_value")),
+    match key_at(select_param, "match_key") {
+        Err(no) => no,
+        Ok(key) => has_value(find, key, select_param.get("match_value")),
     }
 }
 
@@ -132,6 +132,17 @@ mod tests {
             let answer = decide(|key| lookup(&event, key), &params(select.clone()));
             assert_eq!(answer.yes, yes, "{select}");
             assert!(!answer.why.is_empty(), "{select}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_no_string_is_named() {
+        for (select, why) in [
+            (json!({}), "match_key is missing"),
+            (json!({"match_key": 5}), "match_key is 5, not a string"),
+            (json!({"match_key": ["a"]}), "match_key is [\"a\"], not a string"),
+        ] {
+            assert_eq!(decide(|_| None, &params(select)).why, why);
         }
     }
 

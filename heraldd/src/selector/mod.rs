@@ -1,7 +1,7 @@
 //! The selectors of the daemon, a file each, and what those have in common that look at one key.
 
 use herald_config::secret::shown;
-use herald_core::param::same;
+use herald_core::param::{Params, same};
 use herald_core::selector::Answer;
 use herald_core::spec::CheckError;
 use serde_json::Value;
@@ -19,6 +19,17 @@ fn key_is_given(key: &Value) -> Result<(), CheckError> {
     match key.as_str() {
         Some("") => Err(CheckError::new("the key must not be empty")),
         _ => Ok(()),
+    }
+}
+
+/// The key that a parameter names.
+fn key_at<'p>(select_param: &'p Params, name: &str) -> Result<&'p str, Answer> {
+    match select_param.get(name) {
+        Some(Value::String(key)) => Ok(key),
+        None | Some(Value::Null) => Err(Answer::no(format!("{name} is missing"))),
+        Some(other) => {
+            Err(Answer::no(format!("{name} is {}, not a string", shown([name].into_iter(), other))))
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use herald_core::activation::{Name, Refused};
+use herald_core::depth::{self, TooDeep};
 use herald_core::param::Params;
 use herald_core::trigger::Activator;
 use herald_net::repeated_log::RepeatedLog;
@@ -66,7 +67,11 @@ impl Receiver {
                 return error_reply(StatusCode::BAD_REQUEST, &format!("the body is not JSON: {error}"));
             }
         };
-        match self.activate(&delivery_key(&body), params(&head.headers, payload)).await {
+        let params = params(&head.headers, payload);
+        if let Err(why) = TooDeep::check(depth::of_params(&params)) {
+            return rejected(&Refused::TooDeep(why));
+        }
+        match self.activate(&delivery_key(&body), params).await {
             Ok(event_id) => json_reply(StatusCode::OK, json!({ "event_id": &*event_id }).to_string()),
             Err(refused) => rejected(&refused),
         }
@@ -174,6 +179,7 @@ fn rejected(refused: &Refused) -> JsonReply {
         Refused::Stopping | Refused::Unrecorded(_) | Refused::OtherContent => {
             (StatusCode::SERVICE_UNAVAILABLE, "5")
         }
+        Refused::TooDeep(_) => return error_reply(StatusCode::BAD_REQUEST, &refused.to_string()),
     };
     let mut reply = error_reply(status, &refused.to_string());
     reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(again));

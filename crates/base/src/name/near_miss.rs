@@ -6,7 +6,9 @@ pub fn near_miss<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> O
         .into_iter()
         .map(|name| (strsim::damerau_levenshtein(given, name), name))
         .filter(|(distance, name)| {
-            *distance <= most_slips(given, name) && !is_another(given, name, *distance)
+            *distance <= most_slips(given, name)
+                && !is_another(given, name, *distance)
+                && !has_another_word(given, name)
         })
         .min()
         .map(|(_, name)| name)
@@ -29,6 +31,16 @@ fn is_another(given: &str, name: &str, distance: usize) -> bool {
     is_short
         && first(given) != first(name)
         && strsim::damerau_levenshtein(&rest(given), &rest(name)) + 1 == distance
+}
+
+/// Whether a word of a name is another one, and not a slip: `db_password` is not `git_password`.
+fn has_another_word(given: &str, name: &str) -> bool {
+    let words = |text: &str| text.split(['_', '-']).map(str::to_owned).collect::<Vec<_>>();
+    let (given, name) = (words(given), words(name));
+    let is_another = |(given, name): (&String, &String)| {
+        strsim::damerau_levenshtein(given, name) > most_slips(given, name)
+    };
+    given.len() > 1 && given.len() == name.len() && given.iter().zip(&name).any(is_another)
 }
 
 /// What to write instead of a name that does not exist: the one that was probably meant, and which names there are.
@@ -61,6 +73,11 @@ mod tests {
             ("nihgtyl", "nightly", true),
             ("xightly", "nightly", true),
             ("git_barnch", "git_branch", true),
+            ("gti_branch", "git_branch", true),
+            ("gitbranch", "git_branch", true),
+            ("db_password", "git_password", false),
+            ("ssh_password", "git_password", false),
+            ("http_username", "git_username", false),
             ("host", "port", false),
             ("z", "a", false),
             ("N", "n", true),

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use herald_base::private_file::is_open_to_everybody;
 
 use crate::problem;
+use crate::spec::home;
 
 /// The largest file that a reference may name.
 const LARGEST: u64 = 1 << 20;
@@ -79,6 +80,9 @@ pub enum FileError {
     /// There is no such file.
     #[error("does not exist")]
     Missing,
+    /// It is in the home folder, and there is none.
+    #[error("is in the home folder, and HOME is not set")]
+    NoHome,
     /// This process has no permission to read it.
     #[error("cannot be read: permission denied")]
     Denied,
@@ -142,7 +146,7 @@ impl<'a> Reference<'a> {
                 without_line_break(&text).ok_or_else(|| ReferenceError::EmptyVariable(name.to_owned()))
             }
             Self::File(path) => {
-                let text = read(&(lookup.folder)(at).join(path));
+                let text = file_path(lookup, at, path).and_then(|path| read(&path));
                 let secret = text.and_then(|text| without_line_break(&text).ok_or(FileError::Empty));
                 secret.map_err(|why| ReferenceError::File { path: path.to_owned(), why })
             }
@@ -153,8 +157,13 @@ impl<'a> Reference<'a> {
     #[must_use]
     pub fn open_file(&self, lookup: &Lookup<'_>, at: &problem::Path) -> Option<PathBuf> {
         let Self::File(path) = *self else { return None };
-        Some((lookup.folder)(at).join(path)).filter(|path| is_open_to_everybody(path))
+        file_path(lookup, at, path).ok().filter(|path| is_open_to_everybody(path))
     }
+}
+
+/// The path of a file, which begins at the home folder, or else at the folder of the file that names it.
+fn file_path(lookup: &Lookup<'_>, at: &problem::Path, path: &str) -> Result<PathBuf, FileError> {
+    home::path(path).map(|path| (lookup.folder)(at).join(path)).map_err(|_| FileError::NoHome)
 }
 
 /// A text that is meant when this one is written: each `$${env:` and `$${file:` in it is short of one `$`. `None` when

@@ -4,7 +4,7 @@
 mod check;
 mod check_error;
 mod fields;
-pub(crate) mod home;
+pub mod home;
 mod looked_at;
 pub mod markdown;
 mod named;

@@ -7,11 +7,11 @@ use std::ops::Range;
 use serde_json::Value;
 use serde_yaml::granit_parser::{Event, ScalarStyle, ScanError, Tag};
 
+use super::open_node::{Anchor, Collection, Next, OpenNode, Weight};
 use super::report::{Finding, SourceText};
 use super::scalar::ScalarError;
 use super::tree::{DEEPEST, MapEntry, NodeId, NodeKind, Tree, YamlNode};
-use super::{merge, scalar, syntax};
-use crate::problem::Severity;
+use super::{merge, syntax, tag};
 use crate::secret::Reference;
 use herald_base::secret_name::is_secret_name;
 
@@ -19,57 +19,6 @@ use herald_base::secret_name::is_secret_name;
 const MOST_REPEATED: u64 = 1_000_000;
 /// The most bytes of text that all aliases together may repeat.
 const MOST_REPEATED_BYTES: u64 = 64 << 20;
-
-/// How much a value is once its aliases are followed.
-#[derive(Debug, Default, Clone, Copy)]
-struct Weight {
-    values: u64,
-    bytes: u64,
-    depth: usize,
-}
-
-impl Weight {
-    fn add(&mut self, inner: Self) {
-        self.values = self.values.saturating_add(inner.values);
-        self.bytes = self.bytes.saturating_add(inner.bytes);
-        self.depth = self.depth.max(inner.depth + 1);
-    }
-}
-
-struct Anchor {
-    node: NodeId,
-    /// `None` while the value is still open: an alias to it would contain itself.
-    weight: Option<Weight>,
-}
-
-/// A collection whose end has not come yet.
-struct OpenNode {
-    node: NodeId,
-    anchor: usize,
-    /// Whether everything inside is secret.
-    secret: bool,
-    weight: Weight,
-    open: Collection,
-}
-
-enum Collection {
-    List(Vec<NodeId>),
-    Map { entries: Vec<MapEntry>, merges: Vec<NodeId>, next: Next },
-}
-
-/// What the next node of a map is.
-enum Next {
-    Key,
-    Value {
-        key: Box<str>,
-        at: Range<u32>,
-        secret: bool,
-    },
-    /// The value of `<<`.
-    Merge,
-    /// The value of a key that was refused.
-    Refused,
-}
 
 /// What came of reading a text.
 pub(super) struct Reading {
@@ -91,6 +40,10 @@ pub(super) struct Builder {
     findings: Vec<Finding>,
     /// Places of secret values.
     secret: Vec<Range<usize>>,
+    /// Places of secret values with what is before them: an anchor or a tag.
+    secret_written: Vec<Range<usize>>,
+    /// Where the token before this one ends. An anchor and a tag are between the two.
+    before: usize,
     /// Where the latest scalar ends, when it was secret.
     after_secret: Option<usize>,
     syntax_error: bool,
@@ -121,6 +74,10 @@ impl Builder {
                 self.secret.push(end..source.text_len());
             }
         }
+        for written in self.tree.written.values_mut() {
+            *written = source.after_first_mark(written.clone());
+        }
+        self.secret.extend(self.secret_written.drain(..).map(|part| source.after_first_mark(part)));
         source.secret.append(&mut self.secret);
         Reading { tree: self.tree, findings: self.findings, to_the_end: !self.over }
     }
@@ -146,7 +103,7 @@ impl Builder {
     }
 
     fn found(&mut self, span: Range<usize>, message: String) {
-        self.findings.push(Finding { span, severity: Severity::Error, message, help: None });
+        self.findings.push(Finding::error(span, message, None));
     }
 
     pub(super) fn event(&mut self, event: Event<'_>, span: Range<usize>) {
@@ -157,27 +114,51 @@ impl Builder {
                     self.fatal(span, "a second document begins here; a file holds one".to_owned());
                 }
             }
-            Event::Scalar(text, style, anchor, tag) => self.scalar(text, style, anchor, tag.as_deref(), span),
+            Event::Scalar(text, style, anchor, tag) => {
+                self.scalar(text, style, anchor, tag.as_deref(), span.clone());
+                self.before = span.end;
+            }
             Event::SequenceStart(_, anchor, tag) => {
                 self.check_tag(tag.as_deref(), "seq", &span);
-                self.begin(Collection::List(Vec::new()), anchor, span);
+                self.begin(Collection::List(Vec::new()), anchor, tag.is_some(), span.clone());
+                self.before = span.end;
             }
             Event::MappingStart(_, anchor, tag) => {
                 self.check_tag(tag.as_deref(), "map", &span);
                 let open = Collection::Map { entries: Vec::new(), merges: Vec::new(), next: Next::Key };
-                self.begin(open, anchor, span);
+                self.begin(open, anchor, tag.is_some(), span.clone());
+                self.before = span.end;
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(),
-            Event::Alias(id) => self.alias(id, span),
-            Event::UnresolvedAlias(name) => {
-                let (message, help) = syntax::unresolved_alias(&name);
-                let (at, help) = (span.clone(), help.map(str::to_owned));
-                self.findings.push(Finding { span: at, severity: Severity::Error, message, help });
-                let node = self.node(NodeKind::Scalar(Value::Null), &span);
-                self.place(node, Weight::default());
+            Event::Alias(id) => {
+                self.before = span.end;
+                self.alias(id, span);
             }
+            Event::UnresolvedAlias(name) => self.unresolved_alias(&name, span),
             _ => {}
         }
+    }
+
+    fn unresolved_alias(&mut self, name: &str, span: Range<usize>) {
+        let (message, help) = syntax::unresolved_alias(name);
+        let finding = Finding::error(span.clone(), message, help);
+        self.findings.push(Finding { if_secret: Some(syntax::SECRET_ALIAS), ..finding });
+        let node = self.node(NodeKind::Scalar(Value::Null), &span);
+        if self.in_secret() {
+            self.secret.push(span.clone());
+            self.after_secret = Some(span.end);
+        }
+        self.before = span.end;
+        self.place(node, Weight::default());
+    }
+
+    /// Remembers where the anchor and the tag of a node are, which are hidden with its value.
+    fn written(&mut self, node: NodeId, secret: bool, span: &Range<usize>) {
+        let written = self.before.min(span.start)..span.end;
+        if secret {
+            self.secret_written.push(written.clone());
+        }
+        self.tree.written.insert(node, written);
     }
 
     fn node(&mut self, kind: NodeKind, span: &Range<usize>) -> NodeId {
@@ -189,9 +170,11 @@ impl Builder {
     fn check_tag(&mut self, tag: Option<&Tag>, expected: &str, span: &Range<usize>) {
         if let Some(tag) = tag
             && tag.core_suffix() != Some(expected)
-            && !is_plain_tag(tag)
+            && !tag::is_plain_tag(tag)
         {
-            self.found(span.clone(), ScalarError::UnknownTag(tag_text(tag)).to_string());
+            let message = ScalarError::UnknownTag(tag::tag_text(tag)).to_string();
+            let finding = Finding::error(span.clone(), message, None);
+            self.findings.push(Finding { if_secret: Some(syntax::SECRET_TAG), ..finding });
         }
     }
 
@@ -215,7 +198,8 @@ impl Builder {
         tag: Option<&Tag>,
         span: Range<usize>,
     ) {
-        let plain = style == ScalarStyle::Plain && tag.is_none();
+        let plain_style = style == ScalarStyle::Plain;
+        let plain = plain_style && tag.is_none();
         if self.awaits_key() {
             if anchor != 0 {
                 let node = self.node(NodeKind::Scalar(Value::String(text.clone().into_owned())), &span);
@@ -230,27 +214,42 @@ impl Builder {
             self.secret.push(span.clone());
         }
         let weight = Weight { values: 1, bytes: text.len() as u64, depth: 0 };
-        let value = match tag {
-            None if plain => match scalar::plain(&text) {
-                Err(_) if self.keeps_texts => Ok(Value::String(text.into_owned())),
-                value => value,
-            },
-            None => Ok(Value::String(text.into_owned())),
-            Some(tag) => match tag.core_suffix() {
-                Some(core) => scalar::tagged(&text, core),
-                None if is_plain_tag(tag) => Ok(Value::String(text.into_owned())),
-                None => Err(ScalarError::UnknownTag(tag_text(tag))),
-            },
-        };
-        let value = value.unwrap_or_else(|error| {
-            self.found(span.clone(), if secret { error.without_value() } else { error.to_string() });
+        let missing = plain_style && span.is_empty();
+        if missing && anchor == 0 && tag.is_none() {
+            self.key_without_value();
+        }
+        let value = tag::scalar_value(text, plain, tag, self.keeps_texts).unwrap_or_else(|error| {
+            let finding = Finding::error(span.clone(), error.to_string(), None);
+            self.findings.push(Finding { if_secret: Some(error.without_value(missing)), ..finding });
             Value::Null
         });
         let node = self.node(NodeKind::Scalar(value), &span);
+        if anchor != 0 || tag.is_some() {
+            self.written(node, secret, &span);
+        }
+        if secret && missing && anchor != 0 && tag.is_none() {
+            self.findings.push(Finding::error(
+                span,
+                syntax::SECRET_ANCHOR.to_owned(),
+                Some(syntax::QUOTE_SECRET),
+            ));
+        }
         if anchor != 0 {
             self.anchors.insert(anchor, Anchor { node, weight: Some(weight) });
         }
         self.place(node, weight);
+    }
+
+    /// Hides the key that has no value in a map of secrets: `{hunter2}` is a text to the user who wrote it.
+    fn key_without_value(&mut self) {
+        if let Some(OpenNode {
+            secret: true,
+            open: Collection::Map { next: Next::Value { at, .. }, .. },
+            ..
+        }) = self.stack.last()
+        {
+            self.secret.push(at.start as usize..at.end as usize);
+        }
     }
 
     fn key(&mut self, text: &str, plain: bool, span: &Range<usize>) {
@@ -274,7 +273,7 @@ impl Builder {
         }
     }
 
-    fn begin(&mut self, open: Collection, anchor: usize, span: Range<usize>) {
+    fn begin(&mut self, open: Collection, anchor: usize, tagged: bool, span: Range<usize>) {
         if self.stack.len() >= DEEPEST {
             return self.fatal(span, syntax::too_deep());
         }
@@ -288,6 +287,9 @@ impl Builder {
         let node = self.node(kind, &span);
         if anchor != 0 {
             self.anchors.insert(anchor, Anchor { node, weight: None });
+        }
+        if anchor != 0 || tagged {
+            self.written(node, secret, &span);
         }
         self.stack.push(OpenNode {
             node,
@@ -345,6 +347,7 @@ impl Builder {
         if self.in_secret() {
             let mut places = std::mem::take(&mut self.secret);
             self.tree.scalars(target, &mut places);
+            places.push(span.clone());
             self.secret = places;
         }
         self.tree.shares = true;
@@ -372,8 +375,8 @@ impl Builder {
                     let message = "a key must be a string, not a list or a map".to_owned();
                     // `{{ … }}` without quotes is a map whose key is a map.
                     let is_map = matches!(self.tree.nodes[id as usize].kind, NodeKind::Map { .. });
-                    let help = is_map.then(|| "put a template in quotes:  '{{ … }}'".to_owned());
-                    self.findings.push(Finding { span, severity: Severity::Error, message, help });
+                    let help = is_map.then_some("put a template in quotes:  '{{ … }}'");
+                    self.findings.push(Finding::error(span, message, help));
                 }
             },
         }
@@ -388,13 +391,4 @@ fn narrow(span: &Range<usize>) -> Range<u32> {
 /// A reference names where a secret is and shows nothing of it.
 fn is_reference(text: &str) -> bool {
     matches!(Reference::of(text), Some(Ok(_)))
-}
-
-/// `!`, which only says "not resolved": a text stays a text.
-fn is_plain_tag(tag: &Tag) -> bool {
-    tag.handle().is_empty() && tag.suffix() == "!" || tag.handle() == "!" && tag.suffix().is_empty()
-}
-
-fn tag_text(tag: &Tag) -> String {
-    format!("{}{}", tag.original_handle(), tag.suffix())
 }

@@ -1,6 +1,7 @@
 //! The end of a map: its duplicate keys, and what `<<` merges into it.
 
 use super::report::{Finding, SourceText};
+use super::syntax;
 use super::tree::{MapEntry, NodeId, NodeKind, Tree};
 use crate::problem::Severity;
 
@@ -23,6 +24,7 @@ pub(super) fn finish(
             span: later.at.start as usize..later.at.end as usize,
             severity: Severity::Error,
             message: format!("duplicate key \"{}\"", later.key),
+            if_secret: Some(syntax::SECRET_MAP),
             help: Some(SourceText::place_mark(first.at.start as usize)),
         });
     }
@@ -60,12 +62,8 @@ fn merge(tree: &Tree, id: NodeId, entries: &mut Vec<MapEntry>, findings: &mut Ve
 
 fn refused(tree: &Tree, id: NodeId) -> Finding {
     let span = &tree.node(id).span;
-    Finding {
-        span: span.start as usize..span.end as usize,
-        severity: Severity::Error,
-        message: "`<<` takes a map or a list of maps".to_owned(),
-        help: None,
-    }
+    let span = span.start as usize..span.end as usize;
+    Finding::error(span, "`<<` takes a map or a list of maps".to_owned(), None)
 }
 
 /// The places of the entries, sorted by key; equal keys in the order in which they were written. Empty for few.

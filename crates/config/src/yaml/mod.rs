@@ -10,9 +10,11 @@
 
 mod build;
 mod merge;
+mod open_node;
 mod report;
 mod scalar;
 mod syntax;
+mod tag;
 mod tree;
 
 #[cfg(test)]
@@ -146,6 +148,7 @@ impl Document {
             severity: problem.severity,
             message: problem.message.clone(),
             help: problem.help.clone(),
+            if_secret: None,
         });
         // What could not be read is not reported a second time as missing.
         let unread = |finding: &Finding| self.findings.iter().any(|own| own.span == finding.span);

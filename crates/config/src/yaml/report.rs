@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use unicode_width::UnicodeWidthChar;
 
+use super::syntax::QUOTE_SECRET;
 use crate::problem::Severity;
 use herald_base::secret_name::{MASKED, is_secret_name};
 
@@ -112,6 +113,26 @@ pub(super) struct Finding {
     pub(super) severity: Severity,
     pub(super) message: String,
     pub(super) help: Option<String>,
+    /// What is wrong in words that show nothing of the value, where the place turns out to be secret.
+    pub(super) if_secret: Option<&'static str>,
+}
+
+impl Finding {
+    pub(super) fn error(span: Range<usize>, message: String, help: Option<&'static str>) -> Self {
+        let help = help.map(str::to_owned);
+        Self { span, severity: Severity::Error, message, help, if_secret: None }
+    }
+
+    /// As it may be shown.
+    fn without_secrets(mut self, secret: &[Range<usize>]) -> Self {
+        let at = &self.span;
+        let is_hidden = |place: &Range<usize>| place.start <= at.start && at.end <= place.end;
+        if let Some(message) = self.if_secret.filter(|_| secret.iter().any(is_hidden)) {
+            self.message = message.to_owned();
+            self.help = Some(QUOTE_SECRET.to_owned());
+        }
+        self
+    }
 }
 
 /// A text, where its lines begin, and which parts of it are never shown.
@@ -139,6 +160,13 @@ impl SourceText {
         self.text.get(part)
     }
 
+    /// The part of the text from its first anchor, tag or alias on.
+    pub(super) fn after_first_mark(&self, part: Range<usize>) -> Range<usize> {
+        let written = self.text.get(part.clone()).unwrap_or("");
+        let begin = written.find(['&', '!', '*']).unwrap_or(written.len());
+        part.start + begin..part.start + written.trim_end().len().max(begin)
+    }
+
     pub(super) fn text_len(&self) -> usize {
         self.text.len()
     }
@@ -156,11 +184,13 @@ impl SourceText {
     }
 
     /// Sorted by place, errors and warnings together.
-    pub(super) fn report(&self, mut findings: Vec<Finding>) -> Problems {
-        findings.sort_by(|a, b| (a.span.start, &a.message).cmp(&(b.span.start, &b.message)));
-        findings.dedup_by(|a, b| a.span == b.span && a.message == b.message);
+    pub(super) fn report(&self, findings: Vec<Finding>) -> Problems {
         let mut secret = self.secret.clone();
         secret.sort_by_key(|range| range.start);
+        let findings = findings.into_iter().map(|finding| finding.without_secrets(&secret));
+        let mut findings: Vec<Finding> = findings.collect();
+        findings.sort_by(|a, b| (a.span.start, &a.message).cmp(&(b.span.start, &b.message)));
+        findings.dedup_by(|a, b| a.span == b.span && a.message == b.message);
         Problems { found: findings.iter().map(|finding| self.found(finding, &secret)).collect() }
     }
 

@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use serde_json::{Number, Value};
 
+use super::syntax::SECRET_TAG;
+
 /// Why a scalar has no value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ScalarError {
@@ -25,9 +27,13 @@ pub(super) enum ScalarError {
 }
 
 impl ScalarError {
-    /// The message where the scalar is secret.
-    pub(super) fn without_value(&self) -> String {
-        "this is not a valid value of its kind".to_owned()
+    /// The message where the scalar is secret. Without a value behind it, the secret was taken for a tag.
+    pub(super) fn without_value(&self, missing: bool) -> &'static str {
+        match self {
+            Self::UnknownTag(_) => SECRET_TAG,
+            Self::NotOfItsTag(_) if missing => SECRET_TAG,
+            _ => "this is not a valid value of its kind",
+        }
     }
 }
 

@@ -8,6 +8,19 @@ use super::tree::DEEPEST;
 const QUOTE_STAR: &str = "a value that begins with * must be quoted";
 const QUOTE_STAR_HELP: &str = "write it in quotes, as in  cron: '*/5 * * * *'";
 
+/// A secret without quotes that begins like an alias, an anchor or a tag is read as one, and must not be shown either.
+///
+/// Of an alias whose anchor is missing, under a secret name.
+pub(super) const SECRET_ALIAS: &str = "this secret begins with `*`, which YAML takes for an alias";
+/// Of an anchor without a value, under a secret name.
+pub(super) const SECRET_ANCHOR: &str = "this secret begins with `&`, which YAML takes for an anchor";
+/// Of an unknown tag, under a secret name.
+pub(super) const SECRET_TAG: &str = "this secret begins with `!`, which YAML takes for a tag";
+/// Of a name that comes twice in a map without values, under a secret name.
+pub(super) const SECRET_MAP: &str = "this secret begins with `{`, which YAML takes for a map";
+/// What to do about them.
+pub(super) const QUOTE_SECRET: &str = "put the secret in quotes";
+
 pub(super) fn too_deep() -> String {
     format!("nested deeper than {DEEPEST} levels")
 }

@@ -1,13 +1,14 @@
 //! The document as it was written: a flat table of nodes with their places. An alias is one node more, not a copy.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use serde_json::{Map, Value};
 
 use crate::problem::{EntryPart, Path, PathStep};
 
-/// The deepest nesting of maps and lists, aliases followed. JSON readers stop at 128.
-pub(super) const DEEPEST: usize = 100;
+/// The deepest nesting of maps and lists, aliases followed.
+pub(super) use herald_base::depth::DEEPEST;
 
 /// A place in [`Tree::nodes`].
 pub(super) type NodeId = u32;
@@ -44,6 +45,8 @@ pub(super) struct MapEntry {
 pub(super) struct Tree {
     pub(super) nodes: Vec<YamlNode>,
     pub(super) root: Option<NodeId>,
+    /// Where the nodes with an anchor or a tag are, together with these.
+    pub(super) written: HashMap<NodeId, Range<usize>>,
     /// Whether some value is in more than one place.
     pub(super) shares: bool,
 }
@@ -132,10 +135,11 @@ impl Tree {
         span.start as usize..span.end as usize
     }
 
-    /// Adds the places of all scalars at and below a path.
+    /// Adds the places of all scalars at and below a path, with their anchors and tags.
     pub(super) fn texts_below(&self, path: &Path, places: &mut Vec<Range<usize>>) {
         if let Some(at) = self.find(path) {
             self.scalars(at, places);
+            places.extend(self.written.get(&at).cloned());
         }
     }
 

@@ -11,6 +11,7 @@ pub mod drain;
 pub mod event_list;
 pub mod events;
 pub mod jobs;
+pub mod leading_options;
 mod list_options;
 mod listing;
 pub mod logs;

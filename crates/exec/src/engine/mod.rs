@@ -19,6 +19,7 @@ pub use self::settings::{ExecSettings, GitLimits, RunDir};
 use self::state::EngineState;
 use crate::outcome::{ExecError, ParamProblem, Report};
 use crate::param::{self, JobParam};
+use crate::process::environment::Environment;
 use crate::process::program::{Owner, Program, ProgramError};
 use crate::result;
 use crate::scratch::Folder;
@@ -79,7 +80,7 @@ impl ExecEngine {
         stop: &Stop,
         output: &dyn Output,
     ) -> Result<Report, ExecError> {
-        let job = read(params)?;
+        let job = read(params, &self.0.environment)?;
         if stop.is_asked() {
             return Err(ExecError::Cancelled("before it was started"));
         }
@@ -167,10 +168,12 @@ async fn report(
     Ok(Report { files, ..Report::new(ending, result) })
 }
 
-fn read(params: &Map<String, Value>) -> Result<JobParam, ExecError> {
+fn read(params: &Map<String, Value>, environment: &Environment) -> Result<JobParam, ExecError> {
+    let home = environment.iter().rev().find(|(name, _)| name == "HOME");
+    let home = home.map(|(_, path)| Path::new(path)).filter(|path| path.is_absolute());
     match params.get("job_param") {
-        Some(Value::Object(job_param)) => param::read(job_param).map_err(ExecError::Param),
-        None | Some(Value::Null) => param::read(&Map::new()).map_err(ExecError::Param),
+        Some(Value::Object(job_param)) => param::read(job_param, home).map_err(ExecError::Param),
+        None | Some(Value::Null) => param::read(&Map::new(), home).map_err(ExecError::Param),
         Some(_) => Err(ExecError::Param(vec![ParamProblem::new("job_param", "expected a map")])),
     }
 }

@@ -4,7 +4,7 @@ pub(crate) mod redact;
 pub(crate) mod table;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -23,6 +23,8 @@ pub(crate) const DEFAULT_NAME: &str = "HERALD_EXECUTE_PARAM";
 pub(crate) const NODE_NAME: &str = "HERALD_NODE";
 /// The largest `output_limit`: captured output is held in memory.
 pub const LARGEST_OUTPUT: u64 = 64 << 20;
+/// What a path in the home folder begins with.
+const HOME: &str = "~/";
 const NO_VARIABLE: &str = "is not a valid variable name: must not be empty or contain = or NUL";
 
 /// What is wrong with the value of one parameter. Never repeats the value: it may be a secret.
@@ -89,16 +91,20 @@ pub(crate) struct EnvFile {
 /// at.
 #[must_use]
 pub fn check(job_param: &Map<String, Value>) -> Vec<ParamProblem> {
-    read(job_param).err().unwrap_or_default()
+    // Which home folder that will be is known where the job runs.
+    read(job_param, Some("/".as_ref())).err().unwrap_or_default()
 }
 
-/// Reads `job_param`.
+/// Reads `job_param`. `~/` at the beginning of a path is `home`.
 ///
 /// # Errors
 /// All problems.
-pub(crate) fn read(job_param: &Map<String, Value>) -> Result<JobParam, Vec<ParamProblem>> {
-    let mut reader = ParamReader { map: job_param, problems: Vec::new() };
-    let cmd = reader.text("cmd");
+pub(crate) fn read(
+    job_param: &Map<String, Value>,
+    home: Option<&Path>,
+) -> Result<JobParam, Vec<ParamProblem>> {
+    let mut reader = ParamReader { map: job_param, home, problems: Vec::new() };
+    let cmd = reader.path("cmd");
     if cmd.is_none() && !reader.has_problem("cmd") {
         reader.problem("cmd", "is missing: it names the program to run");
     }
@@ -133,9 +139,8 @@ pub(crate) fn read(job_param: &Map<String, Value>) -> Result<JobParam, Vec<Param
 /// # Errors
 /// When it is absolute, or has `..` in it.
 pub fn check_inside(cmd: &str) -> Result<(), ParamValueError> {
-    use std::path::{Component, Path};
     let mut components = Path::new(cmd).components();
-    if cmd.starts_with('/') {
+    if cmd.starts_with('/') || cmd.starts_with(HOME) {
         return Err(ParamValueError::AbsoluteInRepo);
     }
     if components.any(|part| part == Component::ParentDir) {
@@ -152,6 +157,7 @@ fn is_env_name(name: &str) -> bool {
 
 struct ParamReader<'a> {
     map: &'a Map<String, Value>,
+    home: Option<&'a Path>,
     problems: Vec<ParamProblem>,
 }
 
@@ -184,6 +190,22 @@ impl ParamReader<'_> {
             Value::String(text) => no_nul(text).map(str::to_owned),
             _ => Err(ParamValueError::NotString),
         })
+    }
+
+    /// A path, or a text that is none: one that begins with `~/` is in the home folder.
+    fn path(&mut self, key: &str) -> Option<String> {
+        let text = self.text(key)?;
+        let Some(rest) = text.strip_prefix(HOME) else { return Some(text) };
+        match self.home.and_then(|home| home.join(rest).to_str().map(str::to_owned)) {
+            Some(path) => Some(path),
+            None => {
+                self.problem(
+                    key,
+                    "begins with ~/, and the home folder of the user that runs the job is not known",
+                );
+                None
+            }
+        }
     }
 
     fn flag(&mut self, key: &str) -> bool {
@@ -252,7 +274,7 @@ impl ParamReader<'_> {
     }
 
     fn source(&mut self) -> Option<GitSource> {
-        let (repo, git_repo) = (self.text("repo"), self.text("git_repo"));
+        let (repo, git_repo) = (self.path("repo"), self.path("git_repo"));
         if let (Some(one), Some(other)) = (&repo, &git_repo)
             && one != other
         {
@@ -263,9 +285,9 @@ impl ParamReader<'_> {
             username: self.text("git_username"),
             password: self.text("git_password"),
             ssh_key: self.text("git_ssh_key"),
-            ssh_key_file: self.text("git_ssh_key_file").map(PathBuf::from),
+            ssh_key_file: self.path("git_ssh_key_file").map(PathBuf::from),
             ssh_key_password: self.text("git_ssh_key_password"),
-            known_hosts: self.text("git_known_hosts").map(PathBuf::from),
+            known_hosts: self.path("git_known_hosts").map(PathBuf::from),
         };
         let revision = self.revision();
         let url = match RepoUrl::parse(repo.as_deref().or(git_repo.as_deref())?) {
@@ -389,6 +411,10 @@ mod tests {
             (json!({"cmd": "/x", "repo": "/a"}), vec!["cmd"]),
             (json!({"cmd": "a/../../x", "repo": "/a"}), vec!["cmd"]),
             (json!({"cmd": "../x"}), vec![]),
+            (json!({"cmd": "~/x", "repo": "~/a"}), vec!["cmd"]),
+            (json!({"cmd": "~/x", "git_ssh_key_file": "~/k"}), vec![]),
+            (json!({"cmd": "x", "repo": "~/a"}), vec![]),
+            (json!({"cmd": "x", "repo": "~ann/a"}), vec!["repo"]),
             (json!({"cmd": "x", "repo": "/a", "git_branch": "--upload-pack=x"}), vec![]),
             (json!({"cmd": "x", "repo": "/a", "git_branch": "a..b"}), vec!["git_branch"]),
             (json!({"cmd": "x", "repo": "/a", "git_branch": "a b"}), vec!["git_branch"]),
@@ -403,9 +429,28 @@ mod tests {
     }
 
     #[test]
+    fn paths_in_the_home_folder_of_the_user_that_runs_the_job() {
+        let param = json!({"cmd": "~/bin/x", "git_ssh_key_file": "~/k", "repo": null});
+        let param = param.as_object().unwrap();
+        assert_eq!(
+            read(param, Some("/home/ann".as_ref())).unwrap_or_else(|_| panic!("fine")).cmd,
+            "/home/ann/bin/x"
+        );
+        let problems = read(param, None).err().unwrap();
+        assert_eq!(problems[0].key, "cmd");
+        let param = json!({"cmd": "x", "repo": "~/r", "git_known_hosts": "~/h"});
+        let source = read(param.as_object().unwrap(), Some("/home/ann".as_ref()))
+            .unwrap_or_else(|_| panic!("fine"))
+            .source;
+        let source = source.unwrap();
+        assert_eq!(source.url.shown().to_string(), "/home/ann/r");
+        assert_eq!(source.credentials.known_hosts, Some(PathBuf::from("/home/ann/h")));
+    }
+
+    #[test]
     fn commit_wins_over_branch() {
         let param = json!({"cmd": "x", "repo": "/a", "git_branch": "b", "git_commit": "abcdef0"});
-        let read = read(param.as_object().unwrap()).unwrap_or_else(|_| panic!("fine"));
+        let read = read(param.as_object().unwrap(), None).unwrap_or_else(|_| panic!("fine"));
         assert!(matches!(read.source.unwrap().revision, Revision::Commit(commit) if commit == "abcdef0"));
     }
 

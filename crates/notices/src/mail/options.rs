@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use herald_base::unit;
 use herald_core::problem::{Path, Problem};
-use herald_core::spec::{CheckError, OptionKind, OptionSpec, Options, PathUse};
+use herald_core::spec::{CheckError, OptionKind, OptionSpec, Options, PathUse, home};
 use herald_core::trigger::ComponentError;
 use herald_mail::{Encryption, MailLogin, MailServer, check_address, check_authorities, recipients};
 use serde_json::Value;
@@ -163,9 +163,14 @@ pub(super) fn addresses(given: Option<&Value>) -> Vec<String> {
 /// The paths of `attach`.
 pub(super) fn attached(attach: &Value) -> Vec<PathBuf> {
     match attach {
-        Value::Object(map) => map.values().flat_map(texts).map(PathBuf::from).collect(),
-        other => texts(other).into_iter().filter(|path| !path.is_empty()).map(PathBuf::from).collect(),
+        Value::Object(map) => map.values().flat_map(texts).map(in_home).collect(),
+        other => texts(other).into_iter().filter(|path| !path.is_empty()).map(in_home).collect(),
     }
+}
+
+/// Where there is no home folder, the path stays one that is in no folder of `attach_from`.
+fn in_home(path: &str) -> PathBuf {
+    home::path(path).unwrap_or_else(|_| PathBuf::from(path))
 }
 
 /// A text, or those of a list.

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use herald_core::depth::{self, TooDeep};
 use herald_core::executor::{Execution, Failure};
-use herald_core::param::{Params, lookup};
+use herald_core::param::{Params, lookup, number_key};
 use herald_core::unit;
 use herald_queue::NewMessage;
 use serde_json::Value;
@@ -35,6 +36,8 @@ impl MessageParams {
             Some(message) => message.clone(),
             None => Value::Object((**job.trigger_param.params()).clone()),
         };
+        TooDeep::check(depth::of_value(&param))
+            .map_err(|why| Failure::new(format!("the message cannot be put into the queue: it is {why}")))?;
         Ok(Self {
             param,
             key: given("key").map(key).transpose().map_err(|why| wrong("key", &why))?.flatten(),
@@ -83,12 +86,13 @@ impl MessageParams {
     }
 }
 
-/// A key as text; an empty one is none.
+/// A key as text; an empty one is none. Equal numbers are one key.
 fn key(given: &Value) -> Result<Option<String>, NotAKey> {
     match given {
         Value::String(text) if text.is_empty() => Ok(None),
         Value::String(text) => Ok(Some(text.clone())),
-        Value::Number(_) | Value::Bool(_) => Ok(Some(given.to_string())),
+        Value::Number(number) => Ok(Some(number_key(number))),
+        Value::Bool(given) => Ok(Some(given.to_string())),
         _ => Err(NotAKey),
     }
 }
@@ -125,6 +129,7 @@ mod tests {
             (json!("a"), Ok(Some("a"))),
             (json!(""), Ok(None)),
             (json!(7), Ok(Some("7"))),
+            (json!(7.0), Ok(Some("7"))),
             (json!(["a"]), Err(NotAKey)),
         ] {
             assert_eq!(key(&given), expected.map(|key| key.map(str::to_owned)));

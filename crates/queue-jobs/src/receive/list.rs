@@ -6,6 +6,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE};
 use herald_core::activation::NewEvent;
+use herald_core::depth::{self, TooDeep};
 use herald_core::param::Params;
 use herald_core::trigger::{Activator, CancellationToken};
 use herald_core::watch::Watch;
@@ -138,8 +139,12 @@ impl ListWorker {
 
 /// An item that cannot be understood.
 #[derive(Debug, thiserror::Error)]
-#[error("neither a JSON object nor one in Base64")]
-struct NotAMessage;
+enum NotAMessage {
+    #[error("neither a JSON object nor one in Base64")]
+    NoObject,
+    #[error("the message is {0}")]
+    TooDeep(#[from] TooDeep),
+}
 
 /// An item: a JSON object, or one in Base64, as the original takes both.
 fn params(item: &[u8]) -> Result<Params, NotAMessage> {
@@ -154,7 +159,10 @@ fn params(item: &[u8]) -> Result<Params, NotAMessage> {
         let decoded = BASE64_STANDARD.decode(&text).or_else(|_| BASE64_URL_SAFE.decode(&text)).ok()?;
         object(&decoded)
     };
-    object(item).or_else(decoded).ok_or(NotAMessage)
+    let params = object(item).or_else(decoded).ok_or(NotAMessage::NoObject)?;
+    // It gets one more key, which is not deep.
+    TooDeep::check(depth::of_params(&params))?;
+    Ok(params)
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ impl EventRunner {
         let Value::Object(params) = params else { return };
         loop {
             match self.activator.submit(NewEvent::new(trigger.into(), params.clone())).await {
-                Ok(_) | Err(Refused::Stopping | Refused::OtherContent) => return,
+                Ok(_) | Err(Refused::Stopping | Refused::OtherContent | Refused::TooDeep(_)) => return,
                 Err(Refused::Busy) => self.activator.ready().await,
                 Err(refused) => {
                     tracing::warn!(trigger, "could not fire: {refused}");
@@ -132,6 +132,9 @@ impl MessageRunner for EventRunner {
                 }
                 Err(Refused::Busy) => self.activator.ready().await,
                 Err(Refused::Stopping | Refused::OtherContent) => return Err(NotBegun::Stopping),
+                Err(Refused::TooDeep(why)) => {
+                    return Err(NotBegun::Unusable(format!("the message is {why}")));
+                }
                 Err(refused @ Refused::Unrecorded(_)) => {
                     tracing::warn!(trigger = self.activator.trigger(), "could not fire: {refused}");
                     tokio::time::sleep(TRY_AGAIN).await;

@@ -5,6 +5,7 @@ pub(crate) mod surrogate;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use herald_base::depth::{self, TooDeep};
 use herald_base::value::Params;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
@@ -49,6 +50,14 @@ pub enum UnusableBody {
     /// It is not what its type says.
     #[error("{0}")]
     Content(String),
+}
+
+impl UnusableBody {
+    /// Of one that is nested too deep.
+    #[must_use]
+    pub fn too_deep(why: TooDeep) -> Self {
+        Self::Content(format!("the body is {why}"))
+    }
 }
 
 /// The essence of the one `Content-Type`; `None` when there is none, or several.
@@ -184,6 +193,7 @@ pub fn object<P: From<Params>>(body: &[u8], above: Params, parse: ParseObject<P>
         Ok(params) => return Ok(params),
         Err(error) => error,
     };
+    TooDeep::check(depth::of_json(body)).map_err(UnusableBody::too_deep)?;
     let wrong = |why: String| Err(UnusableBody::Content(why));
     let kind = match body.trim_ascii_start().first() {
         None => return wrong("the body is empty; send a JSON object".to_owned()),
@@ -354,8 +364,8 @@ mod tests {
             ("{\"a\":1", Err("not JSON: EOF")),
             ("command=uptime", Err("not JSON")),
             ("{'a':1}", Err("not JSON")),
-            (deep.as_str(), Err("recursion limit")),
-            (wide.as_str(), Err("this is a list")),
+            (deep.as_str(), Err("levels deep; the limit is 100")),
+            (wide.as_str(), Err("levels deep; the limit is 100")),
         ] {
             match (object(body.as_bytes(), Params::new(), parse), says) {
                 (Ok(params), Ok(expected)) => {

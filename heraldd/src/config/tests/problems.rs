@@ -21,6 +21,14 @@ fn boards_of_what_is_not_there() {
             "board: {b: {tile: {t: {router: r, task: x, path: size}}}}",
             "1:50: `path`: a job has no `size` (did you mean `result/size`?)",
         ),
+        (
+            "page: {port: 0, links: {rr: 'https://x/rr', r: 'https://x/r'}}",
+            "1:25: there is no router \"rr\" (did you mean \"r\"?)",
+        ),
+        (
+            "page: {port: 0, links: {nope: 'https://x'}}",
+            "1:25: there is no router \"nope\" (links are by the names of routers)",
+        ),
     ] {
         assert_eq!(said(&with_router(yaml)), [expected], "{yaml}");
     }
@@ -30,6 +38,10 @@ fn boards_of_what_is_not_there() {
 fn one_problem_each() {
     let known_sections = herald_sections::names(SECTIONS).join(", ");
     for (yaml, expected) in [
+        ("trigger: {w: {typ: tick}}", "1:15: unknown option `typ` (did you mean `type`?)"),
+        ("trigger: {'': {type: tick}}", "1:11: the name of a trigger must not be empty"),
+        ("executor: {'': {type: print}}", "1:12: the name of an executor must not be empty"),
+        ("preset: {'': {a: 1}}", "1:10: the name of a preset must not be empty"),
         ("triger: {}", "1:1: unknown section `triger` (did you mean `trigger`?)"),
         ("foo: {}", &*format!("1:1: unknown section `foo` (expected one of: {known_sections})")),
         ("log_level: INFO", "1:1: unknown section `log_level` (write  log: {level: …})"),

@@ -121,3 +121,81 @@ fn hostile_lines_stay_readable() {
     let text = refused("\"a\\n\\e[31m\": 1\n\"a\\n\\e[31m\": 2");
     assert!(text.starts_with("c.yml:2:1: duplicate key \"a\u{fffd}\u{fffd}[31m\"\n"), "{text}");
 }
+
+/// Without quotes, a secret that begins with `*`, `!` or `&` is an alias, a tag or an anchor to YAML.
+#[test]
+fn secrets_that_begin_like_yaml_are_not_shown() {
+    let mut wrong = Vec::new();
+    for (yaml, expected) in [
+        ("secret: *hunter22", "secret: ***"),
+        ("secret: *hunter22 # !", "secret: ***"),
+        ("secret: *hunter22\nuser: u", "secret: ***"),
+        ("secret: *hunter22 hunter23", "secret: ***"),
+        ("secret: */hunter22", "secret: ***"),
+        ("secret: !hunter22", "secret: ***"),
+        ("secret: !hunter22\nuser: u", "secret: ***"),
+        ("secret: !hunter22\n\n# !\nuser: u", "secret: ***"),
+        ("secret: !!hunter22", "secret: ***"),
+        ("secret: !!hunter22 hunter23", "secret: ***"),
+        ("secret: !hunter22 hunter23", "secret: ***"),
+        ("secret: !hunter22!hunter23", "secret: ***"),
+        ("secret: !<hunter22> x", "secret: ***"),
+        ("secret: &hunter22", "secret: ***"),
+        ("secret: &hunter22\nuser: u", "secret: ***"),
+        ("secret: &hunter22 !hunter23", "secret: ***"),
+        ("secret: !hunter23 &hunter22", "secret: ***"),
+        ("secret: !hunter22 [x]", "secret: ******]"),
+        ("secret: !hunter22 {x: y}", "secret: ***x: ***}"),
+        ("secret: {hunter22}", "secret: {***}"),
+        ("secret: {hunter22, hunter22}", "secret: {***, ***}"),
+        ("secret: {x: *hunter22, y: z}", "secret: {x: ***, y: ***}"),
+        ("secret: {x: !hunter22 , y: z}", "secret: {x: *** , y: ***}"),
+        ("secret: {<<: *hunter22}", "secret: {<<: ***}"),
+        ("secret: [*hunter22, !hunter23 , &hunter24 ]", "secret: [***, *** , *** ]"),
+        ("secret:\n- *hunter22\n- x", "- ***"),
+        ("secret:\n- !hunter22\n- x", "- ***"),
+        ("secret: |hunter22\n  x", "secret: ***"),
+        ("secret: >hunter22", "secret: ***"),
+        ("secret: %hunter22", "secret: ***"),
+        ("e: {user: u, password: *hunter22, x: 1}", "e: {user: u, password: ***, x: 1}"),
+        ("e: {user: u, password: !hunter22, x: 1}", "e: {user: u, password: ***"),
+        ("e: {user: u, password: &hunter22, x: 1}", "e: {user: u, password: ***"),
+    ] {
+        let wrong_value = Problem::error(Path::top().key("secret"), "wrong");
+        let text = match Document::parse_as_far_as_possible(yaml, "c.yml") {
+            Ok(document) => document.report(&[wrong_value]).to_string(),
+            Err(problems) => problems.to_string(),
+        };
+        let line = text.lines().find(|line| line.contains("***")).and_then(|line| line.split_once(" | "));
+        let line = line.map_or("", |(_, line)| line);
+        if text.contains("unter2") || !line.starts_with(expected) {
+            wrong.push(format!("{yaml:?}\n{text}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn secrets_that_begin_like_yaml_are_to_be_quoted() {
+    for (yaml, message) in [
+        ("secret: *hunter22", "this secret begins with `*`, which YAML takes for an alias"),
+        ("secret: !hunter22", "this secret begins with `!`, which YAML takes for a tag"),
+        ("secret: !!hunter22", "this secret begins with `!`, which YAML takes for a tag"),
+        ("secret: &hunter22", "this secret begins with `&`, which YAML takes for an anchor"),
+    ] {
+        let text = refused(yaml);
+        assert!(text.contains(message) && text.contains("help: put the secret in quotes"), "{text}");
+    }
+    // What is known to be secret only once the options are known.
+    let mut document = Document::parse_as_far_as_possible("a: {sign: *hunter22}", "c.yml").unwrap();
+    document.hide(&Path::top().key("a").key("sign"));
+    let text = document.report(&[]).to_string();
+    assert!(text.contains("1 | a: {sign: ***}\n") && !text.contains("unter"), "{text}");
+    for yaml in ["a: {sign: !hunter22 }", "a: {sign: &hunter22 }", "a: {sign: &hunter22 x}"] {
+        let mut document = Document::parse_as_far_as_possible(yaml, "c.yml").unwrap();
+        let sign = Path::top().key("a").key("sign");
+        document.hide(&sign);
+        let text = document.report(&[Problem::error(sign, "wrong")]).to_string();
+        assert!(text.contains("1 | a: {sign: ***") && !text.contains("unter"), "{text}");
+    }
+}

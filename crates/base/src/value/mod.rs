@@ -1,5 +1,7 @@
 //! JSON values: objects of parameters, and what kind a value is of.
 
+pub mod depth;
+
 use serde_json::{Map, Value};
 
 /// A JSON object: parameters, options, or a result.
