@@ -141,7 +141,7 @@ fn receiving() -> Vec<OptionSpec> {
             "dedup_window",
             OptionKind::Any,
             "How long a request is known: the same one to the same path again is answered with the first event's id and \
-             runs nothing; the same id with another body is rejected with 422. With `provider` and `hmac` it is known by \
+             runs nothing; the same id with another body or query is rejected with 422. With `provider` and `hmac` it is known by \
              what is signed, whatever its headers, and by the provider's own id; where a time is signed, at least as \
              long as that is valid. Otherwise by its `Idempotency-Key`, its `webhook-id` or the delivery id of a forge. A \
              duration, or 0 to take each request for a new one.",

@@ -119,7 +119,8 @@ impl RequestCheck {
         if params.get(REQUEST).is_some() {
             return Err(RejectedRequest::Reserved);
         }
-        let key = RequestKey::of_unsigned(&head.headers, head.uri.path(), &body).ok().flatten();
+        // Nothing of the query reaches the event.
+        let key = RequestKey::of_unsigned(&head.headers, head.uri.path(), &[], &body).ok().flatten();
         let key = key.filter(|_| self.counts());
         let key = key.map(|key| RememberedKey { key, window: self.dedup_window });
         let client = peer.address.map(|address| address.ip().to_canonical());

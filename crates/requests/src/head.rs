@@ -129,7 +129,7 @@ impl RequestHead {
             Some(auth) => {
                 (auth.delivery(&presented, &self.path, named), window.max(auth.known_for(&presented)))
             }
-            None if named => (RequestKey::of_unsigned(&self.headers, &self.path, body), window),
+            None if named => (RequestKey::of_unsigned(&self.headers, &self.path, &self.query, body), window),
             None => (Ok(None), window),
         };
         let key = key.map_err(RejectedRequest::DeliveryId)?;

@@ -276,6 +276,37 @@ fn other_headers_make_no_other_event_of_a_signed_request() {
 }
 
 #[test]
+fn the_query_is_a_part_of_what_a_token_allows_and_not_of_what_is_signed() {
+    let key = |auth: &Value, header: &str, query: &[(&str, &str)]| {
+        let query: Vec<_> = query.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let headers = HeaderMap::from_iter([
+            (HeaderName::from_static("idempotency-key"), HeaderValue::from_static("i")),
+            (HeaderName::try_from(header).unwrap(), HeaderValue::from_static("x")),
+        ]);
+        let now = Timestamp::UNIX_EPOCH;
+        let request = RequestCredentials { headers: &headers, query: &query, body: b"{}", now };
+        read(auth).unwrap().delivery(&request, "/", true).unwrap()
+    };
+    let token = json!({"token": ["t", "u"], "query": "sign"});
+    let basic = json!({"basic": {"user": "u", "password": "p"}});
+    let hmac = json!({"hmac": {
+        "header": "X-Sig", "secret": "key", "prefix": "", "algorithm": "sha256", "encoding": "hex",
+    }});
+    for (auth, one, other, same) in [
+        (&token, &[("sign", "t"), ("a", "1")][..], &[("sign", "u"), ("a", "1")][..], true),
+        (&token, &[("sign", "t"), ("a", "1")], &[("sign", "t"), ("a", "2")], false),
+        (&token, &[("sign", "t")], &[("sign", "t"), ("a", "2")], false),
+        (&basic, &[("a", "1")], &[("a", "2")], false),
+        (&basic, &[("a", "1")], &[("a", "1")], true),
+        // Nobody has signed the query: anybody who has seen the request could send it with any.
+        (&hmac, &[("a", "1")], &[("a", "2")], true),
+    ] {
+        let found = key(auth, "x-sig", one) == key(auth, "x-sig", other);
+        assert_eq!(found, same, "{auth} {one:?} {other:?}");
+    }
+}
+
+#[test]
 fn forges_name_their_deliveries_and_sign_the_body() {
     let github = provider("github", "s");
     let signed = |key: Option<RequestKey>| match key {

@@ -84,7 +84,11 @@ impl Auth {
         };
         let text = |name: &str| header(request, name).unwrap_or_default();
         let provider = match self {
-            Self::Token(_) | Self::Basic(_) if named => return RequestKey::of_unsigned(headers, path, body),
+            Self::Token(_) | Self::Basic(_) if named => {
+                // With another token the request is the same.
+                let query = request.query.iter().filter(|(name, _)| Some(&**name) != self.query_parameter());
+                return RequestKey::of_unsigned(headers, path, query, body);
+            }
             Self::Hmac(_) if named => return Ok(Some(RequestKey::Signed(signed("", "")))),
             Self::Token(_) | Self::Basic(_) | Self::Hmac(_) => return Ok(None),
             Self::Provider(provider, _) => *provider,
