@@ -16,7 +16,7 @@ use super::fixed;
 use herald_net::network::Network;
 use herald_requests::{Respond, Web};
 use herald_tls_options as tls;
-use herald_webhook::auth::{Auth, Provider};
+use herald_webhook::auth::Auth;
 use herald_webhook::body::{self, BodyKind};
 use herald_webhook::client_address::Addresses;
 use herald_webhook::path::Pattern;
@@ -98,7 +98,7 @@ fn receiving() -> Vec<OptionSpec> {
         new(
             "body",
             OptionKind::OneOf(&body::KINDS),
-            "What the body is: `json`, an object (with `provider: github` a form, too); `form`, urlencoded or multipart, whose \
+            "What the body is: `json`, an object (of `github`, `gitea`, `forgejo` and `gogs` a form, too); `form`, urlencoded or multipart, whose \
              fields are the parameters (the keys of JSON in a field `payload` as well; a file is an object with `filename`, \
              `content_type`, `size` and `text`, or `base64` where it is not text); `text`, which is the parameter `text`; \
              `any`, whatever comes: an object or a form as above, other JSON as the parameter `root`, text (also the \
@@ -127,7 +127,8 @@ fn receiving() -> Vec<OptionSpec> {
         new(
             "keep_raw",
             OptionKind::Boolean,
-            "Whether the raw body goes into `_request/body` (`_request/body_base64` when it is not text).",
+            "Whether the raw body goes into `_request/body` (`_request/body_base64` when it is not text); of a form that \
+             Gitea, Forgejo or Gogs sent, the field `payload`, which alone is signed.",
         )
         .default(false),
         new(
@@ -281,10 +282,10 @@ fn at<E: std::fmt::Display>(name: &'static str) -> impl Fn(E) -> ComponentError 
     move |what| ComponentError::of_option(name, what)
 }
 
-/// What the body may be, where a sender proves itself so. GitHub sends forms unless it is asked for JSON.
+/// What the body may be, where a sender proves itself so. Forges send forms as well as JSON.
 fn body_kind(auth: Option<&Auth>, methods: &[Method], given: BodyKind) -> Result<BodyKind, CheckError> {
     let body = match (auth, given) {
-        (Some(Auth::Provider(Provider::GitHub, _)), BodyKind::Json) => BodyKind::JsonOrForm,
+        (Some(Auth::Provider(provider, _)), BodyKind::Json) if provider.sends_forms() => BodyKind::JsonOrForm,
         _ => given,
     };
     let without_body = body != BodyKind::Webhook && methods.iter().all(|method| method == Method::GET);

@@ -148,6 +148,7 @@ impl RequestCheck {
         let body = if head.has_body(web) { self.read(incoming).await? } else { Bytes::new() };
         head.check_body(web, &body, now, checked)?;
         let key = head.key(web, &body, now, self.dedup_window)?;
+        let body = head.without_unsigned(web, body);
         let text = wants_text(&head.headers);
         let parse = || head.into_params(web, &body, captures, self.node.as_deref());
         let params = parsed(body.len(), parse).await?;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use bytes::Bytes;
 use herald_core::param::Params;
 use herald_core::secret::REQUEST;
 use herald_core::trigger_param::TriggerParam;
@@ -92,6 +93,14 @@ impl RequestHead {
     fn denied(&self, web: &Web, denied: AuthError) -> RejectedRequest {
         let basic = web.auth.as_ref().is_some_and(|auth| auth.is_basic());
         RejectedRequest::Denied { denied, client: self.client, basic }
+    }
+
+    /// The body, of which nothing is left that a signature does not cover where it covers a part.
+    pub(crate) fn without_unsigned(&self, web: &Web, body: Bytes) -> Bytes {
+        match &web.auth {
+            Some(auth) => auth.without_unsigned(&self.headers, body),
+            None => body,
+        }
     }
 
     /// Whether there is a body to read: that of a GET counts for the program webhook alone.

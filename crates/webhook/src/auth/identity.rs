@@ -77,7 +77,8 @@ impl Auth {
         path: &str,
         named: bool,
     ) -> Result<Option<RequestKey>, InvalidDeliveryId> {
-        let (headers, body) = (request.headers, request.body);
+        let headers = request.headers;
+        let body = &*self.signed_part(headers, request.body);
         let signed = |time: &str, id: &str| {
             let digest = delivery::digest(&[id.as_bytes(), time.as_bytes(), body]);
             delivery::at(&format!("signed:{digest}"), path, "")
