@@ -288,11 +288,12 @@ fn body_kind(auth: Option<&Auth>, methods: &[Method], given: BodyKind) -> Result
         (Some(Auth::Provider(provider, _)), BodyKind::Json) if provider.sends_forms() => BodyKind::JsonOrForm,
         _ => given,
     };
-    let without_body = body != BodyKind::Webhook && methods.iter().all(|method| method == Method::GET);
-    if without_body && auth.is_some_and(Auth::signs) {
+    // Only the program webhook reads the body of a GET.
+    let unsigned = body != BodyKind::Webhook && methods.contains(&Method::GET);
+    if unsigned && auth.is_some_and(Auth::signs) {
         return Err(CheckError::new(
-            "a request with GET has no body, so nothing of it is signed, and anybody who has seen one could send it with \
-             any query; add POST, or use `auth: {token: …}`",
+            "a request with GET has no body, so nothing of it is signed, and anybody could send one with any query; \
+             remove GET, or use `auth: {token: …}`",
         ));
     }
     Ok(body)

@@ -242,16 +242,24 @@ mod tests {
             HttpTrigger::new(&Options(given.as_object().unwrap().clone()), &Context::default())
         };
         let github = json!({"provider": "github", "secret": "0123456789abcdef"});
+        let hmac = json!({"hmac": {
+            "header": "x", "secret": "0123456789abcdef", "algorithm": "sha256", "encoding": "hex", "prefix": "",
+        }});
         for (given, good) in [
             (json!({"methods": ["GET"], "auth": github}), false),
             (json!({"methods": "GET", "auth": github}), false),
-            (json!({"methods": ["GET", "POST"], "auth": github}), true),
+            (json!({"methods": ["GET", "POST"], "auth": github}), false),
+            (json!({"methods": ["POST", "get"], "auth": hmac}), false),
+            (json!({"methods": ["POST", "GET"], "auth": hmac, "body": "any"}), false),
+            (json!({"methods": ["POST", "PUT", "PATCH", "DELETE"], "auth": hmac}), true),
             (json!({"methods": ["GET"], "auth": github, "body": "webhook"}), true),
+            (json!({"methods": ["POST", "GET"], "auth": hmac, "body": "webhook"}), true),
             (json!({"methods": ["GET"], "auth": {"token": "0123456789abcdef"}}), true),
+            (json!({"methods": ["GET", "POST"], "auth": {"token": "0123456789abcdef"}}), true),
         ] {
             let error = made(given.clone()).err().map(|error| error.to_string());
             assert_eq!(error.is_none(), good, "{given}: {error:?}");
-            assert!(error.is_none_or(|error| error.contains("no body") && error.contains("token")));
+            assert!(error.is_none_or(|error| error.contains("remove GET") && error.contains("token")));
         }
     }
 
