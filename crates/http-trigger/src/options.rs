@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::auth;
 use super::fixed;
 use herald_net::network::Network;
+use herald_net::serve::is_host;
 use herald_requests::{Respond, Web};
 use herald_tls_options as tls;
 use herald_webhook::auth::Auth;
@@ -88,7 +89,8 @@ fn checking() -> Vec<OptionSpec> {
             "Names that requests may bear in `Host` when it listens on a loopback address, besides `localhost`, \
              loopback addresses and `host`: the name of a reverse proxy, say. Other names are rejected, since a \
              web page can make a browser send requests under its own name.",
-        ),
+        )
+        .check(|given| texts(given).iter().try_for_each(|host| allowed_host(host))),
     ]
 }
 
@@ -183,6 +185,20 @@ fn texts(given: &Value) -> Vec<String> {
         Value::Array(list) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
         _ => Vec::new(),
     }
+}
+
+/// Whether an entry of `allowed_hosts` can be what a request has in `Host`.
+fn allowed_host(host: &str) -> Result<(), CheckError> {
+    if is_host(host) {
+        return Ok(());
+    }
+    let bare = host.split_once("://").map_or(host, |(_, rest)| rest).split('/').next().unwrap_or_default();
+    let help = match is_host(bare) {
+        true => format!("write  {bare}"),
+        false if host.trim().is_empty() => "remove it, or write a name such as herald.example.com".to_owned(),
+        false => "write each name in full, as an entry of its own".to_owned(),
+    };
+    Err(CheckError::new("this is not the name of a host, so no request could have it in `Host`").help(help))
 }
 
 fn content_type(given: &Value) -> Result<HeaderValue, CheckError> {

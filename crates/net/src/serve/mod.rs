@@ -21,7 +21,7 @@ mod source;
 mod tcp_service;
 
 pub use body::{BodyError, read_whole};
-pub use host::{HostError, HostRule};
+pub use host::{HostError, HostRule, is_host};
 pub use latest_handler::{HandlerTurn, LatestHandler};
 pub use options::{ServeOptions, ServerStop};
 pub use peer::{ClientWaiting, Peer};
