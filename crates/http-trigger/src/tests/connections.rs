@@ -140,15 +140,45 @@ async fn connections_past_the_limit_wait() {
     few.limits.min_hold = Duration::from_secs(1);
     let server = start(few, Taken::default()).await;
     let mut idle = (server.connect().await, server.connect().await);
-    // Their heads are whole, so they are not closed at once.
-    let head = post_json("{}").replace("{}", "");
-    idle.0.write_all(head.as_bytes()).await.unwrap();
-    idle.1.write_all(head.as_bytes()).await.unwrap();
+    // Their bodies come fast enough, so they are not closed at once.
+    let begin = post_json(&"x".repeat(200_000));
+    idle.0.write_all(&begin.as_bytes()[..100_000]).await.unwrap();
+    idle.1.write_all(&begin.as_bytes()[..100_000]).await.unwrap();
     sleep(Duration::from_millis(50)).await;
     let begun = Instant::now();
     assert_eq!(parts(&server.send(&post_json("{}")).await).0, 200);
     assert!(begun.elapsed() > Duration::from_millis(500), "it did not wait");
     drop(idle);
+    server.end().await;
+}
+
+/// However many connections of one address send no more of their bodies, another one gets an answer, and no reset.
+#[tokio::test]
+async fn bodies_that_stall_make_room_soon() {
+    let mut few = hasty(json!({"port": 0}));
+    few.limits.connections = 8;
+    few.limits.min_hold = LONG;
+    let server = start(few, Taken::default()).await;
+    let head = post_json(&"x".repeat(1 << 20)).split("xx").next().unwrap().to_owned() + "xx";
+    let mut stalled = Vec::new();
+    for n in 0..60 {
+        let mut stream = server.connect().await;
+        // One that is closed already cannot be written to.
+        let _ = stream.write_all(head.as_bytes()).await;
+        stalled.push(stream);
+        if n % 10 == 9 {
+            let (status, body) = parts(&server.send(&post_json("{}")).await);
+            assert!(status == 200 || status == 503, "{n}: {status} {body}");
+            assert!(
+                status == 200 || body["error"].as_str().unwrap().contains("too many connections"),
+                "{body}"
+            );
+        }
+    }
+    sleep(Duration::from_millis(150)).await;
+    let begun = Instant::now();
+    assert_eq!(parts(&server.send(&post_json("{}")).await).0, 200);
+    assert!(begun.elapsed() < LONG / 4, "{:?}", begun.elapsed());
     server.end().await;
 }
 

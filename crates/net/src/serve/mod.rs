@@ -4,6 +4,7 @@
 //! that no handler has to.
 
 mod body;
+mod client_body;
 mod client_stream;
 mod connection_slots;
 mod head_clock;
@@ -11,6 +12,7 @@ mod host;
 mod latest_handler;
 mod options;
 mod peer;
+mod refusal;
 mod reply;
 mod request_line;
 mod server;
@@ -21,6 +23,7 @@ mod source;
 mod tcp_service;
 
 pub use body::{BodyError, read_whole};
+pub use client_body::ClientBody;
 pub use host::{HostError, HostRule, is_host};
 pub use latest_handler::{HandlerTurn, LatestHandler};
 pub use options::{ServeOptions, ServerStop};
