@@ -498,6 +498,29 @@ mod tests {
         }
     }
 
+    /// The original compares numbers by the text that was sent.
+    #[test]
+    fn rules_about_numbers_that_are_written_otherwise_here() {
+        for (source, value, noted) in [
+            ("payload", json!("1e3"), true),
+            ("payload", json!("1E+3"), true),
+            ("payload", json!("0.1e1"), true),
+            ("payload", json!("-0"), true),
+            ("payload", json!("1e+3"), false),
+            ("payload", json!("1e-3"), false),
+            ("payload", json!("1000"), false),
+            ("payload", json!("1.50"), false),
+            ("payload", json!("123456789012345678901234567890"), false),
+            ("payload", json!("refs/heads/1e3"), false),
+            ("url", json!("1e3"), false),
+        ] {
+            let rule = json!({"match": {"type": "value", "value": value, "parameter": {"source": source, "name": "n"}}});
+            let (_, notes) = hook(json!({"trigger-rule": rule, "http-methods": ["POST"]}));
+            let found = notes.iter().any(|(_, what)| what.contains("written in another way"));
+            assert_eq!(found, noted, "{source} {value}: {notes:?}");
+        }
+    }
+
     /// The output of a command is answered as text.
     #[test]
     fn responses_that_are_not_text_are_noted() {

@@ -172,6 +172,14 @@ impl RuleReader<'_> {
         match kind.as_str() {
             "value" => {
                 let value = rule.text_at("value").unwrap_or_default();
+                let is_payload =
+                    parameter.and_then(|at| at.text_at("source")).is_some_and(|it| it == "payload");
+                if is_payload && is_written_otherwise(&value) {
+                    rule.omit(format!(
+                        "a number that the payload has as `{value}` is written in another way here, so that this rule matches \
+                         a string alone"
+                    ));
+                }
                 // What is missing reads `null`.
                 let there = if value == "null" { there } else { Known(true) };
                 // An empty text would be taken for a secret that was forgotten.
@@ -288,6 +296,12 @@ impl RuleReader<'_> {
         });
         format!("select_param.{name}")
     }
+}
+
+/// Whether a number in JSON does not keep this text: one with an exponent, or a zero that is negative.
+fn is_written_otherwise(value: &str) -> bool {
+    let number = serde_json::from_str::<Value>(value).ok().filter(Value::is_number);
+    value == "-0" || number.is_some_and(|number| number.to_string() != value)
 }
 
 fn missing_only(missing: Formula) -> RuleConditions {
