@@ -244,3 +244,31 @@ async fn a_dropped_run_ends_its_connections() {
     server.run.abort();
     assert_eq!(rest(&mut stream).await, "");
 }
+
+/// What the HTTP library rejects by itself has a body as every other error does.
+#[tokio::test]
+async fn what_is_not_a_request_gets_an_answer_in_json() {
+    let server = served().await;
+    let good = post_json("{}").replace("Connection: close\r\n", "");
+    let long = "x".repeat(200_000);
+    for (sent, status, says) in [
+        ("rubbish\r\n\r\n".to_owned(), 400, "not a valid HTTP request"),
+        ("\u{1}\u{2}\u{3}\r\n\r\n".to_owned(), 400, "not a valid HTTP request"),
+        (post_json("{}").replace("Host:", "Content-Length: 7\r\nHost:"), 400, "not a valid HTTP request"),
+        (format!("GET /{long} HTTP/1.1\r\nHost: localhost\r\n\r\n"), 431, "headers are too long"),
+        (format!("GET / HTTP/1.1\r\nX: {long}\r\n\r\n"), 431, "headers are too long"),
+    ] {
+        let text = server.send(&sent).await;
+        assert!(text.to_ascii_lowercase().contains("content-type: application/json\r\n"), "{text}");
+        let (found, body) = parts(&text);
+        assert!(found == status && body["error"].as_str().unwrap().contains(says), "{text}");
+    }
+    // Behind a request that was answered.
+    let mut stream = server.connect().await;
+    stream.write_all(good.as_bytes()).await.unwrap();
+    assert_eq!(parts(&answer(&mut stream).await).0, 200);
+    stream.write_all(b"rubbish\r\n\r\n").await.unwrap();
+    let (status, body) = parts(&rest(&mut stream).await);
+    assert_eq!((status, &body["error"]), (400, &json!("this is not a valid HTTP request")));
+    server.end().await;
+}

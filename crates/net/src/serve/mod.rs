@@ -3,6 +3,7 @@
 //! What answers requests is a [`Handler`]; everything that can go slow or wrong with a client is handled here, so
 //! that no handler has to.
 
+mod bare_answer;
 mod body;
 mod client_body;
 mod client_stream;
