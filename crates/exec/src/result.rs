@@ -199,7 +199,9 @@ mod tests {
             let stdout = Captured { bytes: bytes.into(), truncated, ..Captured::default() };
             let finished = Finished { stdout, ..finished("", "", Exit::Code(0), false) };
             let mut expected = json!({"output": output, "exit_code": 0});
-            marked.map(|key| expected[key] = json!(true));
+            if let Some(key) = marked {
+                expected[key] = json!(true);
+            }
             assert_eq!(Value::Object(result_of(&finished)), expected);
         }
     }

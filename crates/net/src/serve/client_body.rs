@@ -31,9 +31,8 @@ impl Body for ClientBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
-        match &frame {
-            Some(Ok(frame)) => self.progress.came(frame.data_ref().map_or(0, Bytes::len)),
-            Some(Err(_)) | None => {}
+        if let Some(Ok(frame)) = &frame {
+            self.progress.came(frame.data_ref().map_or(0, Bytes::len));
         }
         if frame.is_none() || self.incoming.is_end_stream() {
             self.progress.end();

@@ -383,9 +383,13 @@ mod tests {
     async fn without_a_minimum_time_the_oldest_goes() {
         let slots = ConnectionSlots::new(SlotLimits { connections: 4, waiting: 0, min_hold: Duration::ZERO });
         let (first, second) = (now(&slots, ONE), now(&slots, ONE));
-        head(&first);
+        second.serve();
+        head(&second);
         let third = now(&slots, ONE);
-        assert!(is_evicted(&first) && !is_evicted(&second) && !is_evicted(&third));
+        assert!(is_evicted(&second) && !is_evicted(&first), "nothing of the first one was read yet");
+        first.serve();
+        let fourth = now(&slots, ONE);
+        assert!(is_evicted(&first) && !is_evicted(&third) && !is_evicted(&fourth));
     }
 
     #[tokio::test(start_paused = true)]

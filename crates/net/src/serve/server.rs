@@ -96,9 +96,9 @@ pub async fn serve<H: Handler>(
 }
 
 /// Answers connections for which there is no slot.
-struct Refusal;
+struct NoSlotHandler;
 
-impl Handler for Refusal {
+impl Handler for NoSlotHandler {
     type Body = Full<Bytes>;
 
     async fn handle(&self, _: Request<ClientBody>, _: &Peer) -> JsonReply {
@@ -204,7 +204,7 @@ impl<H: Handler> HttpServer<H> {
             Some(Admission::Refused) => {
                 tracing::debug!(peer = ?origin.address, "connection refused: too many of this address");
                 let slot = std::future::ready(self.refusals.slot(source));
-                self.spawn(stream, origin, slot, self.refusal_options.clone(), Arc::new(Refusal));
+                self.spawn(stream, origin, slot, self.refusal_options.clone(), Arc::new(NoSlotHandler));
             }
             Some(admission) => {
                 self.spawn(stream, origin, admission.slot(), self.options.clone(), self.handler.clone());

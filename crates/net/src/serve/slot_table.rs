@@ -12,8 +12,8 @@ use crate::serve::source::ConnectionSource;
 /// How long a source that has its share must have given back nothing until its further connections are refused.
 const STUCK: Duration = Duration::from_millis(500);
 
-/// How long a head, or the first bytes of a body, may take before its connection is a slow one, which goes first where a
-/// slot is needed; and how many bytes of a body have to come each millisecond from then on. A client that sends its
+/// How long a head, or the first bytes of a body, may take before its connection is a slow one, which goes first where
+/// a slot is needed; and how many bytes of a body have to come each millisecond from then on. A client that sends its
 /// requests as a whole is much faster, also over a slow line.
 const GRACE: Duration = Duration::from_millis(100);
 const BODY_RATE: u64 = 32;
@@ -74,7 +74,8 @@ impl SlotState {
     /// Whether it may have to go for another one, and before which others.
     fn rank(&self, now: u64, limits: &SlotLimits) -> Option<SlotRank> {
         let age = self.age(now);
-        if limits.min_hold.is_zero() || self.allowance().is_some_and(|allowance| age >= allowance) {
+        let may_go_at_once = limits.min_hold.is_zero() && self.served.load(Ordering::Relaxed);
+        if may_go_at_once || self.allowance().is_some_and(|allowance| age >= allowance) {
             return Some(SlotRank::Slow);
         }
         if !self.has_head() {
@@ -115,7 +116,7 @@ pub(super) struct SlotLimits {
     /// Connections whose clients wait for the server.
     pub(super) waiting: usize,
     /// How long a connection with a whole head keeps its slot at least; while its body is to come, only as long as that
-    /// comes fast enough. Zero: the oldest one goes, whatever has come.
+    /// comes fast enough. Zero: the oldest that is served goes, whatever has come.
     pub(super) min_hold: Duration,
 }
 
