@@ -54,6 +54,9 @@ pub enum FileAccessError {
 /// The key of a result that says why the JSON in `output` is not the result itself.
 pub(crate) const NOTE: &str = "note";
 
+/// The key of a result whose `output` is not what the program wrote, since that was not text.
+const INVALID_UTF8: &str = "invalid_utf8";
+
 /// The result: the program's own JSON object, or its `output` as text; then what Herald adds.
 pub(crate) fn result_of(finished: &Finished) -> Map<String, Value> {
     let mut result = own(&finished.stdout).unwrap_or_else(|| {
@@ -73,6 +76,9 @@ pub(crate) fn result_of(finished: &Finished) -> Map<String, Value> {
     };
     if !finished.stderr.bytes.is_empty() && !result.contains_key("stderr") {
         result.insert("stderr".to_owned(), Value::String(finished.stderr.text()));
+    }
+    if std::str::from_utf8(&finished.stdout.bytes).is_err() && !finished.stdout.truncated {
+        result.insert(INVALID_UTF8.to_owned(), Value::Bool(true));
     }
     if finished.stdout.truncated || finished.stderr.truncated {
         result.insert("truncated".to_owned(), Value::Bool(true));
@@ -181,6 +187,24 @@ mod tests {
             exit,
             stdout: Captured { bytes: stdout.into(), truncated, ..Captured::default() },
             stderr: Captured { bytes: stderr.into(), ..Captured::default() },
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_is_marked() {
+        for (bytes, truncated, output, marked) in [
+            (&b"\x89PNG\xff"[..], false, "\u{fffd}PNG\u{fffd}", Some("invalid_utf8")),
+            (b"{\"a\":\"\xff\"}", false, "{\"a\":\"\u{fffd}\"}", Some("invalid_utf8")),
+            (b"a\xff", true, "a\u{fffd}", Some("truncated")),
+            ("\u{fffd}ä".as_bytes(), false, "\u{fffd}ä", None),
+        ] {
+            let stdout = Captured { bytes: bytes.into(), truncated, ..Captured::default() };
+            let finished = Finished { stdout, ..finished("", "", Exit::Code(0), false) };
+            let mut expected = json!({"output": output, "exit_code": 0});
+            if let Some(key) = marked {
+                expected[key] = json!(true);
+            }
+            assert_eq!(Value::Object(result_of(&finished)), expected);
         }
     }
 

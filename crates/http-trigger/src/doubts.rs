@@ -13,31 +13,7 @@ const SHORT: usize = 16;
 /// By its options; paths begin there.
 pub(crate) fn of(options: &Options) -> Vec<Problem> {
     let doubts = tls::listener_doubts(options);
-    let doubts = doubts.into_iter().chain(open_to_others(options)).chain(short_secrets(options));
-    doubts.chain(hosts_of_nobody(options)).collect()
-}
-
-/// Entries of `allowed_hosts` that no `Host` of a request can be.
-fn hosts_of_nobody(options: &Options) -> Vec<Problem> {
-    let at = Path::top().key("allowed_hosts");
-    let given = match options.0.get("allowed_hosts") {
-        Some(Value::Array(list)) => list.iter().enumerate().map(|(n, host)| (host, at.index(n))).collect(),
-        Some(one) => vec![(one, at)],
-        None => Vec::new(),
-    };
-    let doubt = |(host, at): (&Value, Path)| {
-        let host = host.as_str()?;
-        let bare =
-            host.split_once("://").map_or(host, |(_, rest)| rest).split('/').next().unwrap_or_default();
-        let help = match host.contains('/') && !bare.is_empty() {
-            true => format!("write  {bare}"),
-            false => "write each name in full".to_owned(),
-        };
-        let is_name = !host.is_empty() && !host.contains(|c: char| "/*,".contains(c) || c.is_whitespace());
-        let what = format!("\"{host}\" is not the name of a host, so it allows nothing");
-        (!is_name).then(|| Problem::warning(at, what).help(help))
-    };
-    given.into_iter().filter_map(doubt).collect()
+    doubts.into_iter().chain(open_to_others(options)).chain(short_secrets(options)).collect()
 }
 
 /// Other machines can connect, and nothing shows who they are.
@@ -85,23 +61,6 @@ mod tests {
 
     fn said(given: &Value) -> Vec<String> {
         of(&Options(given.as_object().unwrap().clone())).iter().map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn allowed_hosts_are_names() {
-        for (hosts, says) in [
-            (json!("proxy.example"), ""),
-            (json!(["proxy.example:8443", "[::1]", "::1", "10.0.0.1"]), ""),
-            (json!("http://proxy.example"), "(write  proxy.example)"),
-            (json!(["ok.example", "https://proxy.example:8443/hooks"]), "(write  proxy.example:8443)"),
-            (json!("*.example"), "(write each name in full)"),
-            (json!("a.example, b.example"), "(write each name in full)"),
-            (json!(""), "(write each name in full)"),
-        ] {
-            let said = said(&json!({"allowed_hosts": hosts}));
-            assert_eq!(said.len(), usize::from(!says.is_empty()), "{hosts}: {said:?}");
-            assert!(said.iter().all(|said| said.ends_with(says)), "{hosts}: {said:?}");
-        }
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(crate) fn spec() -> OptionSpec {
             "plain",
             OptionKind::Boolean,
             "With `respond: result`: answer with what the jobs wrote to standard output, and nothing else. Where that is longer \
-             than `output_limit`, the answer is an error.",
+             than `output_limit`, or not text (UTF-8), the answer is an error.",
         )
         .default(false),
     ];

@@ -14,9 +14,10 @@ use serde_json::Value;
 use super::auth;
 use super::fixed;
 use herald_net::network::Network;
+use herald_net::serve::is_host;
 use herald_requests::{Respond, Web};
 use herald_tls_options as tls;
-use herald_webhook::auth::{Auth, Provider};
+use herald_webhook::auth::Auth;
 use herald_webhook::body::{self, BodyKind};
 use herald_webhook::client_address::Addresses;
 use herald_webhook::path::Pattern;
@@ -88,7 +89,8 @@ fn checking() -> Vec<OptionSpec> {
             "Names that requests may bear in `Host` when it listens on a loopback address, besides `localhost`, \
              loopback addresses and `host`: the name of a reverse proxy, say. Other names are rejected, since a \
              web page can make a browser send requests under its own name.",
-        ),
+        )
+        .check(|given| texts(given).iter().try_for_each(|host| allowed_host(host))),
     ]
 }
 
@@ -98,7 +100,7 @@ fn receiving() -> Vec<OptionSpec> {
         new(
             "body",
             OptionKind::OneOf(&body::KINDS),
-            "What the body is: `json`, an object (with `provider: github` a form, too); `form`, urlencoded or multipart, whose \
+            "What the body is: `json`, an object (of `github`, `gitea`, `forgejo` and `gogs` a form, too); `form`, urlencoded or multipart, whose \
              fields are the parameters (the keys of JSON in a field `payload` as well; a file is an object with `filename`, \
              `content_type`, `size` and `text`, or `base64` where it is not text); `text`, which is the parameter `text`; \
              `any`, whatever comes: an object or a form as above, other JSON as the parameter `root`, text (also the \
@@ -127,7 +129,8 @@ fn receiving() -> Vec<OptionSpec> {
         new(
             "keep_raw",
             OptionKind::Boolean,
-            "Whether the raw body goes into `_request/body` (`_request/body_base64` when it is not text).",
+            "Whether the raw body goes into `_request/body` (`_request/body_base64` when it is not text); of a form that \
+             Gitea, Forgejo or Gogs sent, the field `payload`, which alone is signed.",
         )
         .default(false),
         new(
@@ -141,7 +144,7 @@ fn receiving() -> Vec<OptionSpec> {
             "dedup_window",
             OptionKind::Any,
             "How long a request is known: the same one to the same path again is answered with the first event's id and \
-             runs nothing; the same id with another body is rejected with 422. With `provider` and `hmac` it is known by \
+             runs nothing; the same id with another body or query is rejected with 422. With `provider` and `hmac` it is known by \
              what is signed, whatever its headers, and by the provider's own id; where a time is signed, at least as \
              long as that is valid. Otherwise by its `Idempotency-Key`, its `webhook-id` or the delivery id of a forge. A \
              duration, or 0 to take each request for a new one.",
@@ -182,6 +185,20 @@ fn texts(given: &Value) -> Vec<String> {
         Value::Array(list) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
         _ => Vec::new(),
     }
+}
+
+/// Whether an entry of `allowed_hosts` can be what a request has in `Host`.
+fn allowed_host(host: &str) -> Result<(), CheckError> {
+    if is_host(host) {
+        return Ok(());
+    }
+    let bare = host.split_once("://").map_or(host, |(_, rest)| rest).split('/').next().unwrap_or_default();
+    let help = match is_host(bare) {
+        true => format!("write  {bare}"),
+        false if host.trim().is_empty() => "remove it, or write a name such as herald.example.com".to_owned(),
+        false => "write each name in full, as an entry of its own".to_owned(),
+    };
+    Err(CheckError::new("this is not the name of a host, so no request could have it in `Host`").help(help))
 }
 
 fn content_type(given: &Value) -> Result<HeaderValue, CheckError> {
@@ -281,17 +298,18 @@ fn at<E: std::fmt::Display>(name: &'static str) -> impl Fn(E) -> ComponentError 
     move |what| ComponentError::of_option(name, what)
 }
 
-/// What the body may be, where a sender proves itself so. GitHub sends forms unless it is asked for JSON.
+/// What the body may be, where a sender proves itself so. Forges send forms as well as JSON.
 fn body_kind(auth: Option<&Auth>, methods: &[Method], given: BodyKind) -> Result<BodyKind, CheckError> {
     let body = match (auth, given) {
-        (Some(Auth::Provider(Provider::GitHub, _)), BodyKind::Json) => BodyKind::JsonOrForm,
+        (Some(Auth::Provider(provider, _)), BodyKind::Json) if provider.sends_forms() => BodyKind::JsonOrForm,
         _ => given,
     };
-    let without_body = body != BodyKind::Webhook && methods.iter().all(|method| method == Method::GET);
-    if without_body && auth.is_some_and(Auth::signs) {
+    // Only the program webhook reads the body of a GET.
+    let unsigned = body != BodyKind::Webhook && methods.contains(&Method::GET);
+    if unsigned && auth.is_some_and(Auth::signs) {
         return Err(CheckError::new(
-            "a request with GET has no body, so nothing of it is signed, and anybody who has seen one could send it with \
-             any query; add POST, or use `auth: {token: …}`",
+            "a request with GET has no body, so nothing of it is signed, and anybody could send one with any query; \
+             remove GET, or use `auth: {token: …}`",
         ));
     }
     Ok(body)

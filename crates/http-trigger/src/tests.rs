@@ -307,6 +307,30 @@ async fn other_listeners_take_any_host() {
 }
 
 #[test]
+fn allowed_hosts_are_names() {
+    for (hosts, says) in [
+        (json!("proxy.example"), ""),
+        (json!(["proxy.example:8443", "[::1]", "::1", "10.0.0.1", "Upper_1.example."]), ""),
+        (json!([]), ""),
+        (json!("http://proxy.example"), "write  proxy.example"),
+        (json!(["ok.example", "https://proxy.example:8443/hooks"]), "write  proxy.example:8443"),
+        (json!("proxy.example/"), "write  proxy.example"),
+        (json!("*.example"), "write each name in full, as an entry of its own"),
+        (json!("a.example, b.example"), "write each name in full, as an entry of its own"),
+        (json!("https://user@proxy.example/"), "write each name in full, as an entry of its own"),
+        (json!(["ok.example", ""]), "remove it, or write a name such as herald.example.com"),
+        (json!(""), "remove it, or write a name such as herald.example.com"),
+    ] {
+        let given = json!({"allowed_hosts": hosts});
+        let (_, problems) = describe().check(given.as_object().unwrap(), &herald_core::problem::Path::top());
+        let help: Vec<_> =
+            problems.iter().map(|problem| problem.help.as_deref().unwrap_or_default()).collect();
+        let expected: Vec<&str> = Some(says).filter(|says| !says.is_empty()).into_iter().collect();
+        assert_eq!(help, expected, "{hosts}: {problems:?}");
+    }
+}
+
+#[test]
 fn options_are_checked() {
     for (size, fine) in [(json!("1MiB"), true), (json!(1), true), (json!(0), false), (json!("2GiB"), false)] {
         assert_eq!(options::check_max_body(&size).is_ok(), fine, "{size}");

@@ -3,10 +3,9 @@
 use herald_core::problem::{Path, Problem};
 use herald_core::spec::Options;
 use herald_webhook::auth::Auth;
-use http::Method;
 use serde_json::Value;
 
-use super::{auth, options};
+use super::auth;
 
 /// What somebody who has seen one signed request could change in it.
 pub(crate) fn doubts(given: &Options) -> Vec<Problem> {
@@ -14,7 +13,7 @@ pub(crate) fn doubts(given: &Options) -> Vec<Problem> {
     if !auth.as_ref().is_some_and(Auth::signs) {
         return Vec::new();
     }
-    captures(given).into_iter().chain(query(given)).collect()
+    captures(given).into_iter().collect()
 }
 
 fn captures(given: &Options) -> Option<Problem> {
@@ -25,17 +24,6 @@ fn captures(given: &Options) -> Option<Problem> {
     );
     let help = "give each path its own trigger and secret, or take the value from the body";
     Some(Problem::warning(Path::top().key("path"), what).help(help))
-}
-
-fn query(given: &Options) -> Option<Problem> {
-    let methods = options::methods(given.0.get("methods")?).ok()?;
-    let webhook = given.0.get("body").and_then(Value::as_str) == Some("webhook");
-    if webhook || !methods.contains(&Method::GET) {
-        return None;
-    }
-    let what =
-        "nothing of a request with GET is signed: anybody who has seen one could send it with any query";
-    Some(Problem::warning(Path::top().key("methods"), what).help("leave GET out, or use `auth: {token: …}`"))
 }
 
 #[cfg(test)]
@@ -56,9 +44,7 @@ mod tests {
             (json!({"path": "/hooks/site", "auth": github}), None),
             (json!({"path": "/hooks/{site}", "auth": {"token": "0123456789abcdef"}}), None),
             (json!({"path": "/hooks/{site}"}), None),
-            (json!({"methods": ["GET", "POST"], "auth": hmac}), Some("methods")),
-            (json!({"methods": ["GET", "POST"], "auth": hmac, "body": "webhook"}), None),
-            (json!({"methods": ["POST"], "auth": hmac}), None),
+            (json!({"auth": hmac}), None),
         ] {
             let found = doubts(&Options(given.as_object().unwrap().clone()));
             let places: Vec<String> = found.iter().map(ToString::to_string).collect();

@@ -10,7 +10,6 @@ use herald_core::trigger::{Activator, CancellationToken};
 use herald_core::watch::Watch;
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, Request, StatusCode};
-use hyper::body::Incoming;
 use serde_json::json;
 
 use crate::check::{AcceptedRequest, RequestCheck, SenderCheck};
@@ -19,7 +18,7 @@ use crate::rejection::{RejectedRequest, RejectionLog};
 use crate::result::EventResult;
 use crate::submission::{EventSubmission, EventSubmissions};
 use crate::web::{Respond, Web};
-use herald_net::serve::{JsonReply, ListenerArrivals, Peer, error_reply, json_reply};
+use herald_net::serve::{ClientBody, JsonReply, ListenerArrivals, Peer, error_reply, json_reply};
 use herald_webhook::delivery::RequestKey;
 
 /// When to try again, in seconds, after an event was refused.
@@ -80,7 +79,7 @@ impl Answers {
     /// The response. `captures` are the values in the path.
     pub(crate) async fn answer(
         &self,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         peer: &Peer,
         captures: Vec<(String, String)>,
     ) -> JsonReply {

@@ -121,7 +121,8 @@ impl RequestCheck {
         if params.get(REQUEST).is_some() {
             return Err(RejectedRequest::Reserved);
         }
-        let key = RequestKey::of_unsigned(&head.headers, head.uri.path(), &body).ok().flatten();
+        // Nothing of the query reaches the event.
+        let key = RequestKey::of_unsigned(&head.headers, head.uri.path(), &[], &body).ok().flatten();
         let key = key.filter(|_| self.counts());
         let key = key.map(|key| RememberedKey { key, window: self.dedup_window });
         let client = peer.address.map(|address| address.ip().to_canonical());
@@ -149,6 +150,7 @@ impl RequestCheck {
         let body = if head.has_body(web) { self.read(incoming).await? } else { Bytes::new() };
         head.check_body(web, &body, now, checked)?;
         let key = head.key(web, &body, now, self.dedup_window)?;
+        let body = head.without_unsigned(web, body);
         let text = wants_text(&head.headers);
         let parse = || head.into_params(web, &body, captures, self.node.as_deref());
         let params = parsed(body.len(), parse).await?;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use bytes::Bytes;
 use herald_core::param::Params;
 use herald_core::secret::REQUEST;
 use herald_core::trigger_param::TriggerParam;
@@ -94,6 +95,14 @@ impl RequestHead {
         RejectedRequest::Denied { denied, client: self.client, basic }
     }
 
+    /// The body, of which nothing is left that a signature does not cover where it covers a part.
+    pub(crate) fn without_unsigned(&self, web: &Web, body: Bytes) -> Bytes {
+        match &web.auth {
+            Some(auth) => auth.without_unsigned(&self.headers, body),
+            None => body,
+        }
+    }
+
     /// Whether there is a body to read: that of a GET counts for the program webhook alone.
     pub(crate) fn has_body(&self, web: &Web) -> bool {
         self.method != Method::GET || web.body == BodyKind::Webhook
@@ -129,7 +138,7 @@ impl RequestHead {
             Some(auth) => {
                 (auth.delivery(&presented, &self.path, named), window.max(auth.known_for(&presented)))
             }
-            None if named => (RequestKey::of_unsigned(&self.headers, &self.path, body), window),
+            None if named => (RequestKey::of_unsigned(&self.headers, &self.path, &self.query, body), window),
             None => (Ok(None), window),
         };
         let key = key.map_err(RejectedRequest::DeliveryId)?;

@@ -49,12 +49,8 @@ impl EventResult {
     /// The answer.
     pub(crate) fn reply(&self, text: bool, fixed: &Fixed) -> JsonReply {
         if fixed.plain
-            && let Some(cut) = self.ended.iter().find(|ended| is_cut(ended))
+            && let Some(why) = self.ended.iter().find_map(not_as_written)
         {
-            let why = format!(
-                "the output of {}/{} is longer than its `output_limit`; it is kept as far as that goes, in the job {}",
-                cut.router, cut.task, cut.job_id
-            );
             return fixed.failed.put(error_reply(StatusCode::BAD_GATEWAY, &why));
         }
         let good = self.all_succeeded();
@@ -116,7 +112,10 @@ impl EventResult {
 }
 
 /// What Herald adds to what a job wrote, and to what a node's part of a job wrote.
-const ADDED: [&str; 7] = ["exit_code", "signal", "stderr", "truncated", "status", "error", "attempt"];
+const ADDED: [&str; 8] =
+    ["exit_code", "signal", "stderr", "truncated", "invalid_utf8", "status", "error", "attempt"];
+/// How many of these are added to what a job wrote.
+const OF_JOB: usize = 5;
 
 /// A job, or the part of a job on one node.
 struct JobPart<'a> {
@@ -132,7 +131,7 @@ fn blocks(ended: &Ended) -> Vec<String> {
     match nodes(ended) {
         None => {
             let (status, error) = (ended.status.as_str(), ended.error.as_deref());
-            vec![block(&name, &JobPart { status, error, result: &ended.result, added: &ADDED[..4] })]
+            vec![block(&name, &JobPart { status, error, result: &ended.result, added: &ADDED[..OF_JOB] })]
         }
         Some(nodes) => nodes
             .map(|(node, child)| {
@@ -178,8 +177,10 @@ fn written(result: &Params, added: &[&str], json: fn(&Params) -> String) -> Stri
         .filter(|(key, _)| !added.contains(&key.as_str()))
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
+    // Beside an output that is text, a note is what Herald says of it.
+    let has_note = own.get("note").is_some_and(Value::is_string);
     match own.get("output") {
-        Some(Value::String(output)) if own.len() == 1 => output.clone(),
+        Some(Value::String(output)) if own.len() == 1 + usize::from(has_note) => output.clone(),
         _ if own.is_empty() => String::new(),
         _ => json(&own),
     }
@@ -198,17 +199,31 @@ fn json_line(own: &Params) -> String {
     format!("{}\n", Value::Object(own.clone()))
 }
 
-/// Whether not all that the job wrote is kept.
-fn is_cut(ended: &Ended) -> bool {
-    let cut = |result: &Params| result.get("truncated") == Some(&Value::Bool(true));
-    nodes(ended).map_or_else(|| cut(&ended.result), |mut nodes| nodes.any(|(_, child)| cut(child)))
+/// Why what is kept of a job's output is not all that it wrote, or not as it was.
+fn not_as_written(ended: &Ended) -> Option<String> {
+    let says = |key: &str| {
+        let says = |result: &Params| result.get(key) == Some(&Value::Bool(true));
+        nodes(ended).map_or_else(|| says(&ended.result), |mut nodes| nodes.any(|(_, child)| says(child)))
+    };
+    let (router, task, id) = (&ended.router, &ended.task, &ended.job_id);
+    if says("truncated") {
+        return Some(format!(
+            "the output of {router}/{task} is longer than its `output_limit`; it is kept as far as that goes, in the job {id}"
+        ));
+    }
+    says("invalid_utf8").then(|| {
+        format!(
+            "the output of {router}/{task} is not text (UTF-8), and nothing else can be answered; let it write Base64, say \
+             (job {id})"
+        )
+    })
 }
 
 /// What a job wrote and nothing else.
 fn output(ended: &Ended) -> String {
     match nodes(ended) {
         Some(nodes) => nodes.map(|(_, child)| written(child, &ADDED, json_line)).collect(),
-        None => written(&ended.result, &ADDED[..4], json_line),
+        None => written(&ended.result, &ADDED[..OF_JOB], json_line),
     }
 }
 
@@ -317,6 +332,25 @@ mod tests {
             assert_eq!(answered(vec![job()], 0, false, words).await, (500, "failed".to_owned()));
             assert_eq!(answered(vec![job()], 0, false, json!({})).await.0, 200);
         }
+    }
+
+    #[tokio::test]
+    async fn a_plain_answer_is_what_was_written_or_an_error() {
+        let bytes = json!({"output": "\u{fffd}PNG", "invalid_utf8": true, "exit_code": 0});
+        let nodes =
+            json!({"node": {"web1": {"status": "succeeded", "output": "\u{fffd}", "invalid_utf8": true}}});
+        let plain = json!({"plain": true});
+        for result in [bytes.clone(), nodes] {
+            let job = || vec![ended("a", Status::Succeeded, result.clone())];
+            let (status, text) = answered(job(), 0, false, plain.clone()).await;
+            assert!(status == 502 && text.contains("r/a is not text (UTF-8)"), "{status} {text}");
+            assert_eq!(answered(job(), 0, false, json!({})).await.0, 200);
+        }
+        let text = answered(vec![ended("a", Status::Succeeded, bytes)], 0, true, json!({})).await;
+        assert_eq!(text, (200, "== r/a: succeeded\n\u{fffd}PNG\n".to_owned()));
+        let noted = json!({"output": "a\n{\"b\":1}", "note": "other text is before it", "exit_code": 0});
+        let noted = vec![ended("a", Status::Succeeded, noted)];
+        assert_eq!(answered(noted, 0, false, plain).await, (200, "a\n{\"b\":1}".to_owned()));
     }
 
     #[tokio::test]

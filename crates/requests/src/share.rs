@@ -9,15 +9,14 @@ use bytes::Bytes;
 use herald_core::trigger::ComponentError;
 use http::{Method, Request, StatusCode};
 use http_body_util::Full;
-use hyper::body::Incoming;
 
 use crate::answer::Answers;
 use crate::fixed::text_reply;
 use crate::rejection::RejectionLog;
 use crate::submission::EventSubmissions;
 use herald_net::serve::{
-    Handler, JsonReply, ListenAddress, ListenPlace, ListenerStay, ListenerUse, Peer, ServeOptions,
-    SharedListener, error_reply,
+    ClientBody, Handler, JsonReply, ListenAddress, ListenPlace, ListenerStay, ListenerUse, Peer,
+    ServeOptions, SharedListener, error_reply,
 };
 use herald_net::tls::ServerTls;
 use herald_webhook::body::BodyKind;
@@ -135,7 +134,7 @@ impl Mounts {
     }
 
     /// Whether it is what load balancers ask the program webhook, on a port of triggers that stand in for it.
-    fn is_webhook_probe(&self, request: &Request<Incoming>) -> bool {
+    fn is_webhook_probe(&self, request: &Request<ClientBody>) -> bool {
         let is_probe = request.uri().path() == "/" && [Method::GET, Method::HEAD].contains(request.method());
         let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
         let stands_in =
@@ -160,7 +159,7 @@ impl Mounts {
 impl Handler for Mounts {
     type Body = Full<Bytes>;
 
-    async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> JsonReply {
+    async fn handle(&self, request: Request<ClientBody>, peer: &Peer) -> JsonReply {
         match self.find(request.uri().path()) {
             Some((answers, captures)) => answers.answer(request, peer, captures).await,
             None if self.is_webhook_probe(&request) => text_reply(StatusCode::OK, "OK"),

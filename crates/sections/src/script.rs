@@ -7,8 +7,8 @@ What a program that a job runs gets, and what it gives back. A program that a jo
 its exit code: 0 is success, everything else a failure, whose error ends with the last line of standard error. What it \
 writes to standard output and standard error is the log of the job (`heraldd logs ID`). **A program that gives a result \
 writes one JSON object to standard output and nothing else; everything else goes to standard error.** The object is the \
-result of the job, with `exit_code` added: `exe_done` and `heraldd job ID` show it. Any other output is its `output`. \
-Standard input is empty. When the job is cancelled or its time is over, the program gets SIGTERM, and after `kill_grace` \
+result of the job, with `exit_code` added: `exe_done` and `heraldd job ID` show it. Any other output is its `output`, \
+with `invalid_utf8: true` where it is not text. Standard input is empty. When the job is cancelled or its time is over, the program gets SIGTERM, and after `kill_grace` \
 SIGKILL, with everything that it started.";
 
 const HOLDS: [(&str, &str); 8] = [

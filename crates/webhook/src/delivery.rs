@@ -1,9 +1,10 @@
 //! What a request is known by when it comes again.
 
 use http::HeaderMap;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::path;
+use crate::{body, path};
 
 /// Headers that name a request of which nothing is signed; the first one that is there counts. `Idempotency-Key` is an
 /// IETF draft, `webhook-id` that of Standard Webhooks, the others are those of GitHub, Gitea, Forgejo, Gogs, GitLab and
@@ -50,17 +51,18 @@ pub enum RequestKey {
 }
 
 impl RequestKey {
-    /// Of a request of which nothing is signed.
+    /// Of a request of which nothing is signed. `query`: as much of it as its event has.
     ///
     /// # Errors
     /// When a header that names it is there twice, or is not a valid name.
-    pub fn of_unsigned(
+    pub fn of_unsigned<'a>(
         headers: &HeaderMap,
         path: &str,
+        query: impl IntoIterator<Item = &'a (String, String)>,
         body: &[u8],
     ) -> Result<Option<Self>, InvalidDeliveryId> {
-        let name = id(headers)?;
-        Ok(name.map(|name| Self::Unsigned { name: at(&name, path, ""), content: digest(&[body]) }))
+        let Some(name) = id(headers)? else { return Ok(None) };
+        Ok(Some(Self::Unsigned { name: at(&name, path, ""), content: content(query, body) }))
     }
 }
 
@@ -93,6 +95,18 @@ pub(crate) fn named(
 pub(crate) fn at(name: &str, path: &str, hook: &str) -> String {
     let path = path::decoded(path);
     format!("{name}@{}", digest(&[path.as_bytes(), hook.as_bytes()]))
+}
+
+/// A digest of what a request holds: its body, and the parameters in its query, in whatever order and writing. Without
+/// a query that of the body alone, as stores of earlier versions have it.
+fn content<'a>(query: impl IntoIterator<Item = &'a (String, String)>, body: &[u8]) -> String {
+    let pairs: Vec<(String, String)> = query.into_iter().cloned().collect();
+    if pairs.is_empty() {
+        return digest(&[body]);
+    }
+    let mut params = body::query(&pairs);
+    params.sort_keys();
+    digest(&[Value::Object(params).to_string().as_bytes(), body])
 }
 
 /// A digest of these, one after the other.
@@ -141,7 +155,8 @@ mod tests {
     #[test]
     fn the_path_belongs_to_the_name_however_it_is_written() {
         let key = |path: &str, body: &[u8]| {
-            RequestKey::of_unsigned(&headers(&[("idempotency-key", "i")]), path, body).unwrap().unwrap()
+            let headers = headers(&[("idempotency-key", "i")]);
+            RequestKey::of_unsigned(&headers, path, &[], body).unwrap().unwrap()
         };
         assert_eq!(key("/a", b"{}"), key("/%61", b"{}"));
         assert_ne!(key("/a", b"{}"), key("/b", b"{}"));
@@ -150,5 +165,32 @@ mod tests {
             other => panic!("{other:?}"),
         });
         assert!(names[0].0 == names[1].0 && names[0].1 != names[1].1, "{names:?}");
+    }
+
+    #[test]
+    fn the_query_belongs_to_the_content() {
+        let key = |query: &str, body: &[u8]| {
+            let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+            let headers = headers(&[("webhook-id", "i")]);
+            RequestKey::of_unsigned(&headers, "/", &pairs, body).unwrap()
+        };
+        for (one, other, same) in [
+            (("a=1", ""), ("a=1", ""), true),
+            (("a=1", ""), ("a=2", ""), false),
+            (("a=1", ""), ("", ""), false),
+            (("a=1", ""), ("a=1&b=2", ""), false),
+            (("a=1&b=2", ""), ("b=2&a=%31", ""), true),
+            (("a=1&a=2", ""), ("a=2&a=1", ""), false),
+            (("a=1", "{}"), ("a=1", "[]"), false),
+            (("a=1", "{}"), ("a=1", "{}"), true),
+            (("", "{}"), ("", "{}"), true),
+            // JSON and Base64 of it.
+            ((r#"d={"x":1}"#, ""), ("d=eyJ4IjoxfQ==", ""), true),
+            ((r#"d={"x":1}"#, ""), (r#"d={"x":2}"#, ""), false),
+            ((r#"d={"x":1}"#, ""), ("d=eyJ4IjoxfQ==&x=2", ""), false),
+        ] {
+            let same_key = key(one.0, one.1.as_bytes()) == key(other.0, other.1.as_bytes());
+            assert_eq!(same_key, same, "{one:?} {other:?}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use herald_base::clock::{Clock as _, SystemClock};
 use herald_net::repeated_log::RepeatedLog;
-use herald_net::serve::{Handler, Peer};
+use herald_net::serve::{ClientBody, Handler, Peer};
 use herald_wire::answer::Signer;
 use herald_wire::digest::BodyDigest;
 use herald_wire::job::{CANCEL, JOIN, JobKey};
@@ -20,7 +20,6 @@ use http::header::{ALLOW, CONNECTION};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -85,7 +84,7 @@ enum Sender {
 
 impl Service {
     /// Answers one request.
-    async fn answer(&self, request: Request<Incoming>, peer: &Peer) -> Response<Body> {
+    async fn answer(&self, request: Request<ClientBody>, peer: &Peer) -> Response<Body> {
         let deadline = peer.request_began() + self.request_timeout;
         let (parts, body) = request.into_parts();
         if parts.method != Method::POST {
@@ -151,7 +150,7 @@ impl Service {
     async fn receive(
         &self,
         parts: &Parts,
-        body: Incoming,
+        body: ClientBody,
         caller: &mut Caller,
         deadline: Instant,
     ) -> Result<Bytes, SimpleResponse> {
@@ -176,7 +175,7 @@ impl Service {
     /// It is hashed meanwhile.
     async fn collect(
         &self,
-        mut body: Incoming,
+        mut body: ClientBody,
         mut too_long: bool,
         caller: &mut Caller,
     ) -> Result<Option<Bytes>, hyper::Error> {
@@ -333,7 +332,7 @@ impl Service {
 impl Handler for Service {
     type Body = Body;
 
-    async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> Response<Body> {
+    async fn handle(&self, request: Request<ClientBody>, peer: &Peer) -> Response<Body> {
         let mut response = self.answer(request, peer).await;
         if self.jobs.is_stopping() || !kept::may_go_on(&response, peer.connected.elapsed()) {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

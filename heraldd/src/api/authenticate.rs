@@ -7,11 +7,10 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use herald_access::{AuthenticatedCaller, NotAuthenticated, Via};
 use herald_base::system::user::{USERS, name_in};
-use herald_net::serve::{Handler, Peer};
+use herald_net::serve::{ClientBody, Handler, Peer};
 use herald_webhook::cross_site::is_cross_site;
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
-use hyper::body::Incoming;
 use tower_service::Service;
 
 use super::answer::ErrorResponse;
@@ -55,7 +54,7 @@ impl AuthenticatedRouter {
 impl Handler for AuthenticatedRouter {
     type Body = Body;
 
-    async fn handle(&self, mut request: Request<Incoming>, peer: &Peer) -> Response {
+    async fn handle(&self, mut request: Request<ClientBody>, peer: &Peer) -> Response {
         if !matches!(*request.method(), Method::GET | Method::HEAD) && is_cross_site(request.headers()) {
             let why = "cross-site browser request rejected";
             return ErrorResponse::new(StatusCode::FORBIDDEN, why).into_response();

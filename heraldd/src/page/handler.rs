@@ -7,13 +7,12 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use herald_access::NotAuthenticated;
 use herald_control::model::ProblemDetails;
-use herald_net::serve::{Handler, Peer};
+use herald_net::serve::{ClientBody, Handler, Peer};
 use herald_page::request::{self, FRAGMENT, RequestWay, is_same_origin, security_headers};
 use herald_page::screens;
 use http::header::{AUTHORIZATION, RETRY_AFTER};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
-use hyper::body::Incoming;
 use tower_service::Service;
 
 use super::state::PageLook;
@@ -46,7 +45,7 @@ impl PageHandler {
         }
     }
 
-    async fn answer(&self, mut request: Request<Incoming>, peer: &Peer) -> Response {
+    async fn answer(&self, mut request: Request<ClientBody>, peer: &Peer) -> Response {
         let (api, look) = (&self.api, self.api.page.look());
         api.page.used(api.clock.unix_seconds());
         if look.hosts.check(&request).is_err() && (peer.loopback || !names_address(request.headers())) {
@@ -104,7 +103,7 @@ impl PageHandler {
 
     async fn call(
         &self,
-        mut request: Request<Incoming>,
+        mut request: Request<ClientBody>,
         peer: &Peer,
         visit: &Visit,
         caller: Result<ApiCaller, NotAuthenticated>,
@@ -132,7 +131,7 @@ impl PageHandler {
 
     async fn screen(
         &self,
-        mut request: Request<Incoming>,
+        mut request: Request<ClientBody>,
         path: &str,
         visit: &Visit,
         caller: Result<ApiCaller, NotAuthenticated>,
@@ -179,14 +178,14 @@ impl PageHandler {
 impl Handler for PageHandler {
     type Body = Body;
 
-    async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> Response {
+    async fn handle(&self, request: Request<ClientBody>, peer: &Peer) -> Response {
         let mut response = self.answer(request, peer).await;
         security_headers(response.headers_mut());
         response
     }
 }
 
-async fn run(router: &Router, request: Request<Incoming>) -> Response {
+async fn run(router: &Router, request: Request<ClientBody>) -> Response {
     match router.clone().call(request).await {
         Ok(response) => response,
         Err(never) => match never {},
@@ -202,7 +201,7 @@ fn has_password(headers: &HeaderMap) -> bool {
 }
 
 /// On to where an address leads that is another's name.
-fn leads_elsewhere(request: &Request<Incoming>, path: &str, visit: &Visit) -> Option<Response> {
+fn leads_elsewhere(request: &Request<ClientBody>, path: &str, visit: &Visit) -> Option<Response> {
     let mut to = request::elsewhere(path).filter(|_| request.method() == Method::GET)?;
     if let Some(query) = request.uri().query() {
         to.push(if to.contains('?') { '&' } else { '?' });

@@ -9,10 +9,11 @@ use herald_core::depth::{self, TooDeep};
 use herald_core::param::Params;
 use herald_core::trigger::Activator;
 use herald_net::repeated_log::RepeatedLog;
-use herald_net::serve::{BodyError, Handler, JsonReply, Peer, error_reply, json_reply, read_whole};
+use herald_net::serve::{
+    BodyError, ClientBody, Handler, JsonReply, Peer, error_reply, json_reply, read_whole,
+};
 use hmac::{Hmac, KeyInit, Mac};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, StatusCode};
 use serde_json::{Value, json};
@@ -39,13 +40,13 @@ pub(crate) struct Receiver {
 impl Handler for Receiver {
     type Body = Full<Bytes>;
 
-    async fn handle(&self, request: Request<Incoming>, _: &Peer) -> JsonReply {
+    async fn handle(&self, request: Request<ClientBody>, _: &Peer) -> JsonReply {
         self.receive(request).await
     }
 }
 
 impl Receiver {
-    async fn receive(&self, request: Request<Incoming>) -> JsonReply {
+    async fn receive(&self, request: Request<ClientBody>) -> JsonReply {
         let (head, body) = request.into_parts();
         if let Some(refusal) = refusal(&head.method, &head.headers) {
             return refusal;

@@ -186,7 +186,7 @@ async fn json_becomes_the_result() {
         ("echo '{\"a\": [1, 2.50]}'", json!({"a": [1, 2.5], "exit_code": 0})),
         ("echo '{\"a\": 1}'; echo oh >&2; exit 4", json!({"a": 1, "exit_code": 4, "stderr": "oh\n"})),
         ("echo '[1]'", json!({"output": "[1]\n", "exit_code": 0})),
-        ("printf 'a\\377b'", json!({"output": "a\u{fffd}b", "exit_code": 0})),
+        ("printf 'a\\377b'", json!({"output": "a\u{fffd}b", "exit_code": 0, "invalid_utf8": true})),
         ("echo oh >&2", json!({"output": "", "exit_code": 0, "stderr": "oh\n"})),
     ] {
         let result = bench.result(sh(script)).await;

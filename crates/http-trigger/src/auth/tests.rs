@@ -181,6 +181,48 @@ fn the_other_schemes() {
     }
 }
 
+const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+
+/// Gitea, Forgejo and Gogs sign the JSON and send it in a form; GitHub signs the form.
+#[test]
+fn forms_of_forges() {
+    let json = r#"{"ref":"a b"}"#;
+    let form = "payload=%7B%22ref%22%3A%22a+b%22%7D";
+    let (of_json, of_form) = (hmac_hex("key", json.as_bytes()), hmac_hex("key", form.as_bytes()));
+    let (github, of_github) = (format!("sha256={of_form}"), format!("sha256={of_json}"));
+    let of_nothing = hmac_hex("key", b"");
+    let more = format!("a=1&{form}&b=2");
+    for (name, header, signature, body, good) in [
+        ("gitea", "x-gitea-signature", &of_json, form, true),
+        ("forgejo", "x-forgejo-signature", &of_json, form, true),
+        ("forgejo", "x-gitea-signature", &of_json, form, true),
+        ("gogs", "x-gogs-signature", &of_json, form, true),
+        ("gogs", "x-gogs-signature", &of_json, "payload=%7b%22ref%22:%22a%20b%22}", true),
+        // What is beside it is not signed, and does not count.
+        ("gitea", "x-gitea-signature", &of_json, &more, true),
+        ("gitea", "x-gitea-signature", &of_form, form, false),
+        ("gitea", "x-gitea-signature", &of_json, &format!("{form}&{form}"), false),
+        ("gitea", "x-gitea-signature", &of_json, "payload=%7B%7D", false),
+        ("gitea", "x-gitea-signature", &of_json, json, false),
+        ("gitea", "x-gitea-signature", &of_nothing, "a=1", false),
+        ("gitea", "x-gitea-signature", &of_nothing, "", false),
+        ("github", "x-hub-signature-256", &github, form, true),
+        ("github", "x-hub-signature-256", &of_github, form, false),
+    ] {
+        let headers = [FORM, (header, &**signature)];
+        let case = Case { auth: provider(name, "key"), headers: &headers, query: &[], body, now: 0 };
+        assert_eq!(case.check().is_ok(), good, "{name} {body}: {:?}", case.check());
+    }
+    let key = |content_type, body| {
+        let headers = [content_type, ("x-gitea-delivery", "d")];
+        key(&provider("gitea", "key"), &headers, "/", body, true)
+    };
+    let sent = key(FORM, form);
+    assert_eq!(sent, key(FORM, &more));
+    assert_eq!(sent, key(("content-type", "application/json"), json));
+    assert_ne!(sent, key(FORM, "payload=%7B%7D"));
+}
+
 #[test]
 fn prefixes_of_signatures() {
     for (prefix, signature, good) in [
@@ -273,6 +315,37 @@ fn other_headers_make_no_other_event_of_a_signed_request() {
         key(&provider("stripe", "s"), &[("stripe-signature", time)], "/", r#"{"id": "e"}"#, true)
     };
     assert_eq!(again("t=5,v1=ab"), again("t=6,v1=cd"));
+}
+
+#[test]
+fn the_query_is_a_part_of_what_a_token_allows_and_not_of_what_is_signed() {
+    let key = |auth: &Value, header: &str, query: &[(&str, &str)]| {
+        let query: Vec<_> = query.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let headers = HeaderMap::from_iter([
+            (HeaderName::from_static("idempotency-key"), HeaderValue::from_static("i")),
+            (HeaderName::try_from(header).unwrap(), HeaderValue::from_static("x")),
+        ]);
+        let now = Timestamp::UNIX_EPOCH;
+        let request = RequestCredentials { headers: &headers, query: &query, body: b"{}", now };
+        read(auth).unwrap().delivery(&request, "/", true).unwrap()
+    };
+    let token = json!({"token": ["t", "u"], "query": "sign"});
+    let basic = json!({"basic": {"user": "u", "password": "p"}});
+    let hmac = json!({"hmac": {
+        "header": "X-Sig", "secret": "key", "prefix": "", "algorithm": "sha256", "encoding": "hex",
+    }});
+    for (auth, one, other, same) in [
+        (&token, &[("sign", "t"), ("a", "1")][..], &[("sign", "u"), ("a", "1")][..], true),
+        (&token, &[("sign", "t"), ("a", "1")], &[("sign", "t"), ("a", "2")], false),
+        (&token, &[("sign", "t")], &[("sign", "t"), ("a", "2")], false),
+        (&basic, &[("a", "1")], &[("a", "2")], false),
+        (&basic, &[("a", "1")], &[("a", "1")], true),
+        // Nobody has signed the query: anybody who has seen the request could send it with any.
+        (&hmac, &[("a", "1")], &[("a", "2")], true),
+    ] {
+        let found = key(auth, "x-sig", one) == key(auth, "x-sig", other);
+        assert_eq!(found, same, "{auth} {one:?} {other:?}");
+    }
 }
 
 #[test]

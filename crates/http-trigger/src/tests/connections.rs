@@ -140,15 +140,45 @@ async fn connections_past_the_limit_wait() {
     few.limits.min_hold = Duration::from_secs(1);
     let server = start(few, Taken::default()).await;
     let mut idle = (server.connect().await, server.connect().await);
-    // Their heads are whole, so they are not closed at once.
-    let head = post_json("{}").replace("{}", "");
-    idle.0.write_all(head.as_bytes()).await.unwrap();
-    idle.1.write_all(head.as_bytes()).await.unwrap();
+    // Their bodies come fast enough, so they are not closed at once.
+    let begin = post_json(&"x".repeat(200_000));
+    idle.0.write_all(&begin.as_bytes()[..100_000]).await.unwrap();
+    idle.1.write_all(&begin.as_bytes()[..100_000]).await.unwrap();
     sleep(Duration::from_millis(50)).await;
     let begun = Instant::now();
     assert_eq!(parts(&server.send(&post_json("{}")).await).0, 200);
     assert!(begun.elapsed() > Duration::from_millis(500), "it did not wait");
     drop(idle);
+    server.end().await;
+}
+
+/// However many connections of one address send no more of their bodies, another one gets an answer, and no reset.
+#[tokio::test]
+async fn bodies_that_stall_make_room_soon() {
+    let mut few = hasty(json!({"port": 0}));
+    few.limits.connections = 8;
+    few.limits.min_hold = LONG;
+    let server = start(few, Taken::default()).await;
+    let head = post_json(&"x".repeat(1 << 20)).split("xx").next().unwrap().to_owned() + "xx";
+    let mut stalled = Vec::new();
+    for n in 0..60 {
+        let mut stream = server.connect().await;
+        // One that is closed already cannot be written to.
+        let _ = stream.write_all(head.as_bytes()).await;
+        stalled.push(stream);
+        if n % 10 == 9 {
+            let (status, body) = parts(&server.send(&post_json("{}")).await);
+            assert!(status == 200 || status == 503, "{n}: {status} {body}");
+            assert!(
+                status == 200 || body["error"].as_str().unwrap().contains("too many connections"),
+                "{body}"
+            );
+        }
+    }
+    sleep(Duration::from_millis(150)).await;
+    let begun = Instant::now();
+    assert_eq!(parts(&server.send(&post_json("{}")).await).0, 200);
+    assert!(begun.elapsed() < LONG / 4, "{:?}", begun.elapsed());
     server.end().await;
 }
 
@@ -213,4 +243,32 @@ async fn a_dropped_run_ends_its_connections() {
     answer(&mut stream).await;
     server.run.abort();
     assert_eq!(rest(&mut stream).await, "");
+}
+
+/// What the HTTP library rejects by itself has a body as every other error does.
+#[tokio::test]
+async fn what_is_not_a_request_gets_an_answer_in_json() {
+    let server = served().await;
+    let good = post_json("{}").replace("Connection: close\r\n", "");
+    let long = "x".repeat(200_000);
+    for (sent, status, says) in [
+        ("rubbish\r\n\r\n".to_owned(), 400, "not a valid HTTP request"),
+        ("\u{1}\u{2}\u{3}\r\n\r\n".to_owned(), 400, "not a valid HTTP request"),
+        (post_json("{}").replace("Host:", "Content-Length: 7\r\nHost:"), 400, "not a valid HTTP request"),
+        (format!("GET /{long} HTTP/1.1\r\nHost: localhost\r\n\r\n"), 431, "headers are too long"),
+        (format!("GET / HTTP/1.1\r\nX: {long}\r\n\r\n"), 431, "headers are too long"),
+    ] {
+        let text = server.send(&sent).await;
+        assert!(text.to_ascii_lowercase().contains("content-type: application/json\r\n"), "{text}");
+        let (found, body) = parts(&text);
+        assert!(found == status && body["error"].as_str().unwrap().contains(says), "{text}");
+    }
+    // Behind a request that was answered.
+    let mut stream = server.connect().await;
+    stream.write_all(good.as_bytes()).await.unwrap();
+    assert_eq!(parts(&answer(&mut stream).await).0, 200);
+    stream.write_all(b"rubbish\r\n\r\n").await.unwrap();
+    let (status, body) = parts(&rest(&mut stream).await);
+    assert_eq!((status, &body["error"]), (400, &json!("this is not a valid HTTP request")));
+    server.end().await;
 }

@@ -37,6 +37,29 @@ pub(super) fn response_headers(hook: &OriginalValue<'_>) -> Map<String, Value> {
     headers
 }
 
+/// Notes headers that say that the output of a command, which is the response, is not text.
+pub(super) fn note_bytes(hook: &OriginalValue<'_>) {
+    for header in hook.list_at("response-headers") {
+        let name = header.text_at("name").unwrap_or_default();
+        let value = header.text_at("value").unwrap_or_default();
+        if name.eq_ignore_ascii_case("content-type") && !is_text(&value) {
+            header.omit(format!(
+                "`{value}`: output that is not text (UTF-8) is not sent; such a request is answered with 500"
+            ));
+        }
+    }
+}
+
+/// Whether what has this type is text.
+fn is_text(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let (kind, name) = essence.split_once('/').unwrap_or_default();
+    let texts = ["json", "xml", "javascript", "yaml", "toml", "x-www-form-urlencoded", "x-ndjson"];
+    kind == "text"
+        || essence.is_empty()
+        || texts.iter().any(|text| *text == name.rsplit('+').next().unwrap_or(name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

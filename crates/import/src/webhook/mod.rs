@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use self::auth::TriggerAuth;
 use self::command::job_param;
-use self::header::{is_header_value, response_headers};
+use self::header::{is_header_value, note_bytes, response_headers};
 use self::reference::{ParsedParameter, RequestReference, RequestUsage};
 use self::rule::RuleReader;
 use crate::escape::{literal, name, path};
@@ -305,6 +305,7 @@ fn answer(item: &OriginalValue<'_>, trigger: &mut Value) {
         trigger["respond"] = Value::from("result");
         trigger["respond_timeout"] = Value::from(LONGEST_WAIT);
         answer.insert("plain".to_owned(), Value::from(true));
+        note_bytes(item);
         let failed =
             if on_error { json!({"status": 500}) } else { json!({"status": 500, "body": COMMAND_FAILED}) };
         answer.insert("failed".to_owned(), failed);
@@ -494,6 +495,53 @@ mod tests {
         ] {
             let (config, _) = hook(keys.clone());
             assert_eq!(config["trigger"]["h"]["answer"], answer, "{keys}");
+        }
+    }
+
+    /// The original compares numbers by the text that was sent.
+    #[test]
+    fn rules_about_numbers_that_are_written_otherwise_here() {
+        for (source, value, noted) in [
+            ("payload", json!("1e3"), true),
+            ("payload", json!("1E+3"), true),
+            ("payload", json!("0.1e1"), true),
+            ("payload", json!("-0"), true),
+            ("payload", json!("1e+3"), false),
+            ("payload", json!("1e-3"), false),
+            ("payload", json!("1000"), false),
+            ("payload", json!("1.50"), false),
+            ("payload", json!("123456789012345678901234567890"), false),
+            ("payload", json!("refs/heads/1e3"), false),
+            ("url", json!("1e3"), false),
+        ] {
+            let rule = json!({"match": {"type": "value", "value": value, "parameter": {"source": source, "name": "n"}}});
+            let (_, notes) = hook(json!({"trigger-rule": rule, "http-methods": ["POST"]}));
+            let found = notes.iter().any(|(_, what)| what.contains("written in another way"));
+            assert_eq!(found, noted, "{source} {value}: {notes:?}");
+        }
+    }
+
+    /// The output of a command is answered as text.
+    #[test]
+    fn responses_that_are_not_text_are_noted() {
+        for (name, value, output, noted) in [
+            ("Content-Type", "image/png", true, true),
+            ("content-type", "application/octet-stream", true, true),
+            ("Content-Type", "application/zip; x=y", true, true),
+            ("Content-Type", "image/png", false, false),
+            ("Content-Type", "text/html; charset=utf-8", true, false),
+            ("Content-Type", "Application/JSON", true, false),
+            ("Content-Type", "application/vnd.api+json", true, false),
+            ("Content-Type", "image/svg+xml", true, false),
+            ("Content-Type", "application/xml", true, false),
+            ("X-Type", "image/png", true, false),
+        ] {
+            let (_, notes) = hook(json!({
+                "include-command-output-in-response": output, "http-methods": ["POST"],
+                "response-headers": [{"name": name, "value": value}],
+            }));
+            let found = notes.iter().any(|(_, what)| what.contains("not text (UTF-8)"));
+            assert_eq!(found, noted, "{name} {value} {output}: {notes:?}");
         }
     }
 

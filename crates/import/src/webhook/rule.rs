@@ -7,7 +7,7 @@
 //! same requests are let through; a rule that can never be evaluated lets none through, also where the original would
 //! not come to it.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use super::formula::Formula;
 use super::formula::Formula::Known;
@@ -172,6 +172,7 @@ impl RuleReader<'_> {
         match kind.as_str() {
             "value" => {
                 let value = rule.text_at("value").unwrap_or_default();
+                note_number(rule, &value);
                 // What is missing reads `null`.
                 let there = if value == "null" { there } else { Known(true) };
                 // An empty text would be taken for a secret that was forgotten.
@@ -288,6 +289,23 @@ impl RuleReader<'_> {
         });
         format!("select_param.{name}")
     }
+}
+
+/// Notes a value of the payload that is compared with a number that is written in another way here.
+fn note_number(rule: &OriginalValue<'_>, value: &str) {
+    let source = rule.get("parameter").and_then(|parameter| parameter.text_at("source"));
+    if source.is_some_and(|source| source == "payload") && is_written_otherwise(value) {
+        rule.omit(format!(
+            "a number that the payload has as `{value}` is written in another way here, so that this rule matches a string \
+             alone"
+        ));
+    }
+}
+
+/// Whether a number in JSON does not keep this text: one with an exponent, or a zero that is negative.
+fn is_written_otherwise(value: &str) -> bool {
+    let number = serde_json::from_str::<Number>(value);
+    value == "-0" || number.is_ok_and(|number| number.as_str() != value)
 }
 
 fn missing_only(missing: Formula) -> RuleConditions {

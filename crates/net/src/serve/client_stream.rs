@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use crate::serve::bare_answer;
 use crate::serve::head_clock::{HeadClock, HeadLimits};
 use crate::serve::request_line::RequestLine;
 
@@ -31,6 +32,8 @@ pub(super) struct ClientStream<'a, S> {
     /// How many heads were whole when it was looked at last.
     heads: u64,
     lingering: Option<Lingering>,
+    /// What is written in place of an answer without a body, as far as it is not written.
+    in_place: Vec<u8>,
 }
 
 /// How the requests of a connection do, as its server shows it.
@@ -69,7 +72,13 @@ impl<'a, S> ClientStream<'a, S> {
             head: HeadClock::new(limits.head),
             heads: 0,
             lingering: None,
+            in_place: Vec::new(),
         }
+    }
+
+    /// Whether what is written now does not come from a handler: nothing but a head is being read.
+    fn answers_by_itself(&self) -> bool {
+        self.requests.heads.load(Ordering::Relaxed) == self.heads && self.head.has_begun()
     }
 
     /// Lets a write that is not ready fail once it has taken too long.
@@ -129,8 +138,34 @@ impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<'_, S> {
     }
 }
 
+impl<S: AsyncWrite + Unpin> ClientStream<'_, S> {
+    /// Writes all of what is to be written in place of something.
+    fn poll_in_place(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        while !self.in_place.is_empty() {
+            let written = Pin::new(&mut self.stream).poll_write(cx, &self.in_place);
+            match ready!(self.in_time(cx, written))? {
+                0 => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
+                written => drop(self.in_place.drain(..written)),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientStream<'_, S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
+        if self.in_place.is_empty()
+            && self.answers_by_itself()
+            && let Some(answer) = bare_answer::with_body(bytes)
+        {
+            self.in_place = answer;
+            // The rest of what was no request is not read.
+            self.requests.unread.store(true, Ordering::Relaxed);
+        }
+        if !self.in_place.is_empty() {
+            ready!(self.poll_in_place(cx))?;
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.in_time(cx, written)
     }
@@ -140,6 +175,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientStream<'_, S> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<Result<usize>> {
+        let mut filled = slices.iter().filter(|slice| !slice.is_empty());
+        if let (Some(only), None) = (filled.next(), filled.next()) {
+            return self.poll_write(cx, only);
+        }
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
         self.in_time(cx, written)
     }

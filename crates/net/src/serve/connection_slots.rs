@@ -1,7 +1,8 @@
 //! Slots for connections: a fixed number at once, and never kept from new connections by clients that are slow.
 //!
 //! One source has at most as many as it leaves free, so that another one is let in at once. When there is none, the
-//! oldest connection without a whole head is closed for the new one; one with a whole head only after a minimum time.
+//! oldest connection without a whole head is closed for the new one; one whose body comes slowly soon, and one with a
+//! whole request only after a minimum time.
 //! Who waits for the server is not counted there, and has a share of its own.
 
 use std::collections::HashMap;
@@ -40,8 +41,19 @@ pub(super) enum Admission {
     Now(Slot),
     /// It waits for one.
     Queued(QueuedConnection),
-    /// It is closed: its source has more than it can use.
+    /// It gets none: its source has more than it can use.
     Refused,
+}
+
+impl Admission {
+    /// The slot, as soon as there is one; `None` where the connection is refused.
+    pub(super) async fn slot(self) -> Option<Slot> {
+        match self {
+            Self::Now(slot) => Some(slot),
+            Self::Queued(queued) => Some(queued.slot().await),
+            Self::Refused => None,
+        }
+    }
 }
 
 impl ConnectionSlots {
@@ -80,7 +92,7 @@ impl ConnectionSlots {
     }
 
     /// A slot, where one is free or can be made free at once.
-    fn slot(self: &Arc<Self>, source: ConnectionSource) -> Option<Slot> {
+    pub(super) fn slot(self: &Arc<Self>, source: ConnectionSource) -> Option<Slot> {
         let (number, state) = self.table().admit(source, self.now(), &self.limits)?;
         Some(Slot { slots: self.clone(), number, source, state })
     }
@@ -91,7 +103,7 @@ impl ConnectionSlots {
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+        millis_since(self.began)
     }
 
     fn table(&self) -> MutexGuard<'_, SlotTable> {
@@ -140,6 +152,37 @@ pub(super) struct Slot {
     state: Arc<SlotState>,
 }
 
+fn millis_since(began: Instant) -> u64 {
+    u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// How far the body of a request has come.
+#[derive(Debug)]
+pub(super) struct BodyProgress {
+    state: Arc<SlotState>,
+    began: Instant,
+}
+
+impl BodyProgress {
+    /// So many bytes more have come.
+    pub(super) fn came(&self, bytes: usize) {
+        self.state.body.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// It is whole, and the request has its time from now on; or nobody reads the rest.
+    pub(super) fn end(&self) {
+        if self.state.awaits_body.swap(false, Ordering::Relaxed) {
+            self.state.since.store(millis_since(self.began), Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for BodyProgress {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
 impl std::fmt::Debug for Slot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Slot").field("number", &self.number).finish_non_exhaustive()
@@ -147,10 +190,19 @@ impl std::fmt::Debug for Slot {
 }
 
 impl Slot {
-    /// The head of a request is whole.
-    pub(super) fn has_head(&self) {
+    /// It is served from now on, and its client has to send something.
+    pub(super) fn serve(&self) {
         self.state.since.store(self.slots.now(), Ordering::Relaxed);
+        self.state.served.store(true, Ordering::Relaxed);
+    }
+
+    /// The head of a request is whole. The body is watched until it is whole or dropped, where there is one.
+    pub(super) fn has_head(&self, has_body: bool) -> BodyProgress {
+        self.state.since.store(self.slots.now(), Ordering::Relaxed);
+        self.state.body.store(0, Ordering::Relaxed);
+        self.state.awaits_body.store(has_body, Ordering::Relaxed);
         self.state.has_head.store(true, Ordering::Relaxed);
+        BodyProgress { state: self.state.clone(), began: self.slots.began }
     }
 
     /// A request was answered: the connection is of use, and its time begins again. One that had been released is
@@ -217,6 +269,11 @@ mod tests {
         slots.slot(source).unwrap()
     }
 
+    /// Its head is whole, and there is no body.
+    fn head(slot: &Slot) {
+        drop(slot.has_head(false));
+    }
+
     fn is_evicted(slot: &Slot) -> bool {
         slot.state.evicted.is_cancelled()
     }
@@ -258,7 +315,7 @@ mod tests {
     async fn a_whole_head_is_given_its_time_and_others_do_not_wait_for_it() {
         let slots = slots(8);
         let greedy = many(&slots, ONE, 4);
-        greedy.iter().for_each(Slot::has_head);
+        greedy.iter().for_each(head);
         tokio::time::advance(Duration::from_secs(1)).await;
         let Admission::Queued(fifth) = slots.admit(ONE).await else { panic!("its source has its share") };
         assert!(matches!(slots.admit(OTHER).await, Admission::Now(_)));
@@ -269,11 +326,91 @@ mod tests {
         assert!(is_evicted(&greedy[0]) && !is_evicted(&greedy[1]));
     }
 
+    /// Of five connections the one whose body comes slowly goes, long before others would.
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_body_makes_room_soon() {
+        for (came, evicted_after) in [(0, 100), (100, 103), (32_000, 1100), (1 << 20, 2000)] {
+            let slots = slots(8);
+            let greedy = many(&slots, ONE, 4);
+            let bodies: Vec<_> = greedy.iter().map(|slot| slot.has_head(true)).collect();
+            bodies[1].end();
+            bodies.iter().for_each(|body| body.came(1 << 20));
+            let slow = greedy[2].has_head(true);
+            slow.came(came);
+            let began = Instant::now();
+            let Admission::Queued(fifth) = slots.admit(ONE).await else { panic!("{came}") };
+            assert!(matches!(slots.admit(OTHER).await, Admission::Now(_)));
+            let _fifth = fifth.slot().await;
+            let waited = u64::try_from(began.elapsed().as_millis()).unwrap();
+            assert!((evicted_after..evicted_after + 20).contains(&waited), "{came}: {waited} ms");
+            let gone: Vec<bool> = greedy.iter().map(is_evicted).collect();
+            // At the end of their time the oldest goes; one with a whole request last.
+            let expected =
+                if came < 1 << 20 { [false, false, true, false] } else { [true, false, false, false] };
+            assert_eq!(gone, expected, "{came}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_is_slow_from_when_it_is_awaited() {
+        let slots = slots(8);
+        let held = many(&slots, ONE, 4);
+        held[2].serve();
+        tokio::time::advance(Duration::from_millis(100)).await;
+        held[1].serve();
+        let _fifth = now(&slots, ONE);
+        assert_eq!(held.iter().map(is_evicted).collect::<Vec<_>>(), [false, false, true, false]);
+    }
+
+    /// The next one that comes would otherwise close it before its head is read, for those that are slow.
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_body_goes_before_one_that_was_just_accepted() {
+        let slots = slots(8);
+        let slow = many(&slots, ONE, 4);
+        let _bodies: Vec<_> = slow.iter().map(|slot| slot.has_head(true)).collect();
+        tokio::time::advance(Duration::from_millis(150)).await;
+        let new = many(&slots, ONE, 4);
+        assert!(slow.iter().all(is_evicted) && !new.iter().any(is_evicted));
+        tokio::time::advance(Duration::from_millis(150)).await;
+        let body = new[0].has_head(true);
+        assert!(slots.slot(ONE).is_none(), "this one will be slow before its head is read");
+        drop(body);
+        let _another = now(&slots, ONE);
+        assert!(is_evicted(&new[1]) && !is_evicted(&new[2]), "there is none that is slow");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_minimum_time_the_oldest_goes() {
+        let slots = ConnectionSlots::new(SlotLimits { connections: 4, waiting: 0, min_hold: Duration::ZERO });
+        let (first, second) = (now(&slots, ONE), now(&slots, ONE));
+        second.serve();
+        head(&second);
+        let third = now(&slots, ONE);
+        assert!(is_evicted(&second) && !is_evicted(&first), "nothing of the first one was read yet");
+        first.serve();
+        let fourth = now(&slots, ONE);
+        assert!(is_evicted(&first) && !is_evicted(&third) && !is_evicted(&fourth));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_whole_request_has_its_time_from_its_last_byte() {
+        let slots = slots(2);
+        let first = now(&slots, ONE);
+        let body = first.has_head(true);
+        body.came(1 << 20);
+        tokio::time::advance(Duration::from_millis(1500)).await;
+        drop(body);
+        let Admission::Queued(second) = slots.admit(ONE).await else { panic!("there is no slot") };
+        let began = Instant::now();
+        let _second = second.slot().await;
+        assert!((2000..2100).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_slot_that_is_given_back_is_used_at_once_and_none_is_evicted() {
         let slots = slots(2);
         let first = now(&slots, ONE);
-        first.has_head();
+        head(&first);
         let Admission::Queued(second) = slots.admit(ONE).await else { panic!("there is no slot") };
         let dropped = tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -291,7 +428,7 @@ mod tests {
     async fn a_burst_that_goes_on_waits_and_one_that_is_stuck_is_refused() {
         let slots = slots(4);
         let held = many(&slots, ONE, 2);
-        held.iter().for_each(Slot::has_head);
+        held.iter().for_each(head);
         let mut queued = Vec::new();
         for _ in 0..QUEUED_OF_ONE {
             let Admission::Queued(one) = slots.admit(ONE).await else { panic!("it may wait") };
@@ -326,7 +463,7 @@ mod tests {
         let (greedy, other): (Arc<str>, Arc<str>) = ("greedy".into(), "other".into());
         let waiting = many(&slots, ONE, 3);
         for slot in &waiting[..2] {
-            slot.has_head();
+            head(slot);
             assert!(slot.begin_waiting(&greedy));
         }
         assert!(!waiting[2].begin_waiting(&greedy), "half of four");

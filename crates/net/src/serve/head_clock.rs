@@ -46,6 +46,11 @@ impl HeadClock {
         (self.progress, self.overdue) = (HeadProgress::Idle, None);
     }
 
+    /// Whether something of a head has come, which is not known to be whole.
+    pub(super) fn has_begun(&self) -> bool {
+        self.progress != HeadProgress::Idle
+    }
+
     /// These bytes have come.
     pub(super) fn read(&mut self, bytes: &[u8]) {
         if bytes.is_empty() {

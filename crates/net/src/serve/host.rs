@@ -3,6 +3,8 @@
 //! A web page can make a browser send requests to a port of this machine under a name of the page's own (DNS
 //! rebinding). Such a request bears that name in `Host`, which is how it is known.
 
+use std::net::Ipv6Addr;
+
 use http::header::HOST;
 use http::{Request, Version};
 
@@ -28,7 +30,8 @@ pub enum HostError {
 impl HostRule {
     /// Allows these names or addresses, with any port.
     pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
-        Self { names: names.into_iter().map(|name| plain(name).to_ascii_lowercase()).collect() }
+        let names = names.into_iter().filter(|name| is_host(name));
+        Self { names: names.map(|name| plain(name).to_ascii_lowercase()).collect() }
     }
 
     /// Checks what a request names, in its target and in `Host`.
@@ -52,6 +55,16 @@ impl HostRule {
         let allowed = is_loopback(host) || self.names.iter().any(|name| name.eq_ignore_ascii_case(host));
         if allowed { Ok(()) } else { Err(HostError::NotAllowed) }
     }
+}
+
+/// Whether the `Host` of a request may hold this: a name or an address, with or without a port. Not the empty text,
+/// which requests send for an address without a host.
+#[must_use]
+pub fn is_host(text: &str) -> bool {
+    let host = plain(text);
+    let is_name =
+        |host: &str| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    !host.is_empty() && (is_name(host) || host.parse::<Ipv6Addr>().is_ok())
 }
 
 /// A host without its port, its brackets and a final dot.
@@ -113,6 +126,17 @@ mod tests {
         ] {
             assert_eq!(rule.check_name(host).is_ok(), allowed, "{host}");
         }
+    }
+
+    #[test]
+    fn what_no_request_names_allows_nothing() {
+        let texts = ["", " ", ":80", ".", "[]", "http://x", "x/", "*.x", "a, b", "x:y", "é"];
+        let rule = HostRule::new(texts);
+        for text in texts {
+            assert!(!is_host(text) && rule.check_name(text).is_err(), "{text:?}");
+        }
+        let names = ["x", "x.example:8443", "a_b-c.", "10.0.0.1", "::1", "[::1]:80", "[2001:db8::2]"];
+        assert!(names.into_iter().all(is_host));
     }
 
     #[test]

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, Request, StatusCode};
 use http_body_util::Full;
-use hyper::body::Incoming;
 
+use crate::serve::client_body::ClientBody;
 use crate::serve::peer::Peer;
 use crate::serve::reply::{JsonReply, error_reply};
 use crate::serve::server::Handler;
@@ -56,7 +56,7 @@ impl<H> Drop for HandlerTurn<H> {
 impl<H: Handler<Body = Full<Bytes>>> Handler for LatestHandler<H> {
     type Body = Full<Bytes>;
 
-    async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> JsonReply {
+    async fn handle(&self, request: Request<ClientBody>, peer: &Peer) -> JsonReply {
         match self.latest() {
             Some(handler) => handler.handle(request, peer).await,
             None => {

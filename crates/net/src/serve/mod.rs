@@ -3,7 +3,9 @@
 //! What answers requests is a [`Handler`]; everything that can go slow or wrong with a client is handled here, so
 //! that no handler has to.
 
+mod bare_answer;
 mod body;
+mod client_body;
 mod client_stream;
 mod connection_slots;
 mod head_clock;
@@ -11,6 +13,7 @@ mod host;
 mod latest_handler;
 mod options;
 mod peer;
+mod refusal;
 mod reply;
 mod request_line;
 mod server;
@@ -21,7 +24,8 @@ mod source;
 mod tcp_service;
 
 pub use body::{BodyError, read_whole};
-pub use host::{HostError, HostRule};
+pub use client_body::ClientBody;
+pub use host::{HostError, HostRule, is_host};
 pub use latest_handler::{HandlerTurn, LatestHandler};
 pub use options::{ServeOptions, ServerStop};
 pub use peer::{ClientWaiting, Peer};

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use http::header::{CONNECTION, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
-use http_body_util::Either;
+use http_body_util::{Either, Full};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -25,11 +25,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::listen::Listener;
+use crate::serve::client_body::ClientBody;
 use crate::serve::client_stream::{ClientLimits, ClientStream, RequestProgress};
 use crate::serve::connection_slots::{Admission, ConnectionSlots, Slot};
 use crate::serve::head_clock::HeadLimits;
 use crate::serve::options::{ServeOptions, ServerStop};
 use crate::serve::peer::Peer;
+use crate::serve::refusal::{self, REFUSALS};
 use crate::serve::reply::{JsonReply, error_reply};
 use crate::serve::shared_socket::{ClientSocket, SharedSocket};
 use crate::serve::slot_table::SlotLimits;
@@ -50,7 +52,7 @@ pub trait Handler: Send + Sync + 'static {
     /// MUST bound what it reads of the body, in size and in time, see [`read_whole`](crate::serve::read_whole).
     fn handle(
         &self,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         peer: &Peer,
     ) -> impl Future<Output = Response<Self::Body>> + Send;
 }
@@ -73,6 +75,8 @@ pub async fn serve<H: Handler>(
             waiting: options.waiting,
             min_hold: options.min_hold,
         }),
+        refusals: ConnectionSlots::new(REFUSALS),
+        refusal_options: Arc::new(refusal::options(&options)),
         options: Arc::new(options),
         handler,
         stop,
@@ -91,11 +95,25 @@ pub async fn serve<H: Handler>(
     }
 }
 
+/// Answers connections for which there is no slot.
+struct NoSlotHandler;
+
+impl Handler for NoSlotHandler {
+    type Body = Full<Bytes>;
+
+    async fn handle(&self, _: Request<ClientBody>, _: &Peer) -> JsonReply {
+        refusal::reply()
+    }
+}
+
 /// What every accepted connection needs.
 struct HttpServer<H> {
     slots: Arc<ConnectionSlots>,
     options: Arc<ServeOptions>,
     handler: Arc<H>,
+    /// For connections that get no slot.
+    refusals: Arc<ConnectionSlots>,
+    refusal_options: Arc<ServeOptions>,
     stop: ServerStop,
     forced: CancellationToken,
     tasks: TaskTracker,
@@ -167,7 +185,7 @@ impl<H: Handler> HttpServer<H> {
 
     /// Connections that send nothing must not keep out those that wait for their descriptors.
     fn accept_failed(&self, listener: &Listener, error: &io::Error, warned: &mut Option<Instant>) {
-        let evicted = is_shortage(error) && self.slots.evict_oldest();
+        let evicted = is_shortage(error) && (self.refusals.evict_oldest() || self.slots.evict_oldest());
         let (address, error) = (listener.address(), os_error::plain(&error.to_string()));
         if warned.is_none_or(|at| at.elapsed() >= WARN_AGAIN) {
             *warned = Some(Instant::now());
@@ -177,30 +195,39 @@ impl<H: Handler> HttpServer<H> {
         }
     }
 
-    /// Serves the connection once there is a slot for it, which others do not wait for.
+    /// Serves the connection once there is a slot for it, which others do not wait for. Where there is none, it gets an
+    /// answer that says so.
     async fn admit<S: AcceptedSocket>(&self, stream: S, origin: ConnectionOrigin) {
         let source = ConnectionSource::of(origin.address, origin.uid);
-        let admitted = self.stop.accepting.run_until_cancelled(self.slots.admit(source)).await;
-        let admission = match admitted {
+        match self.stop.accepting.run_until_cancelled(self.slots.admit(source)).await {
+            None => {}
             Some(Admission::Refused) => {
-                return tracing::debug!(peer = ?origin.address, "connection refused: too many of this address");
+                tracing::debug!(peer = ?origin.address, "connection refused: too many of this address");
+                let slot = std::future::ready(self.refusals.slot(source));
+                self.spawn(stream, origin, slot, self.refusal_options.clone(), Arc::new(NoSlotHandler));
             }
-            Some(admission) => admission,
-            None => return,
-        };
-        let (options, handler, forced) = (self.options.clone(), self.handler.clone(), self.forced.clone());
+            Some(admission) => {
+                self.spawn(stream, origin, admission.slot(), self.options.clone(), self.handler.clone());
+            }
+        }
+    }
+
+    /// Serves the connection in a task of its own, once it has its slot.
+    fn spawn<S: AcceptedSocket, A: Handler>(
+        &self,
+        stream: S,
+        origin: ConnectionOrigin,
+        slot: impl Future<Output = Option<Slot>> + Send + 'static,
+        options: Arc<ServeOptions>,
+        handler: Arc<A>,
+    ) {
+        let forced = self.forced.clone();
         // A token of its own: connections that look at one share its lock.
         let stop = self.stop.connections.child_token();
         self.tasks.spawn(async move {
             let ConnectionOrigin { address, uid, loopback, tls } = origin;
-            let slot = match admission {
-                Admission::Now(slot) => slot,
-                Admission::Queued(queued) => match stop.run_until_cancelled(queued.slot()).await {
-                    Some(slot) => slot,
-                    None => return,
-                },
-                Admission::Refused => return,
-            };
+            let Some(Some(slot)) = stop.run_until_cancelled(slot).await else { return };
+            slot.serve();
             let slot = Arc::new(slot);
             let peer = || Peer::new(address, loopback).of_user(uid);
             let connection =
@@ -264,8 +291,9 @@ impl<H: Handler> ServedConnection<'_, H> {
         let socket = SharedSocket::new(stream);
         let peer = peer.in_slot(slot.clone(), socket.end());
         let requests = RequestProgress::default();
-        let service = service_fn(|request| async {
-            slot.has_head();
+        let service = service_fn(|request: Request<Incoming>| async {
+            let has_body = !request.body().is_end_stream();
+            let request = request.map(|body| ClientBody::new(body, slot.has_head(has_body)));
             requests.heads.fetch_add(1, Ordering::Relaxed);
             requests.handled.store(true, Ordering::Relaxed);
             let reply = match unknown_framing(request.headers()) {

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response};
-use hyper::body::Incoming;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::listen::{ListenError, Listener, ListenerTls, bind_tcp, bind_unix, set_unix_mode};
+use crate::serve::client_body::ClientBody;
 use crate::serve::options::ServeOptions;
 use crate::serve::peer::Peer;
 use crate::serve::server::{Handler, serve};
@@ -332,7 +332,7 @@ impl ListenerArrivals {
 impl<H: Handler> Handler for SharedServer<H> {
     type Body = H::Body;
 
-    async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> Response<H::Body> {
+    async fn handle(&self, request: Request<ClientBody>, peer: &Peer) -> Response<H::Body> {
         if self.users.borrow().coming > 0 {
             ListenerArrivals(self.users.subscribe()).settled().await;
         }

@@ -12,19 +12,100 @@ use crate::serve::source::ConnectionSource;
 /// How long a source that has its share must have given back nothing until its further connections are refused.
 const STUCK: Duration = Duration::from_millis(500);
 
+/// How long a head, or the first bytes of a body, may take before its connection is a slow one, which goes first where
+/// a slot is needed; and how many bytes of a body have to come each millisecond from then on. A client that sends its
+/// requests as a whole is much faster, also over a slow line.
+const GRACE: Duration = Duration::from_millis(100);
+const BODY_RATE: u64 = 32;
+
 /// What a connection is judged by.
 #[derive(Debug)]
 pub(super) struct SlotState {
     /// When its connection came, or was answered last, or the head of its request was whole: milliseconds since the
     /// server began.
     pub(super) since: AtomicU64,
+    /// Whether it is being served: before that nothing of it was read, which is not its fault.
+    pub(super) served: AtomicBool,
     /// Whether the head of its request is whole.
     pub(super) has_head: AtomicBool,
+    /// Whether the body of the request is still to come, or a part of it.
+    pub(super) awaits_body: AtomicBool,
+    /// How many bytes of it have come.
+    pub(super) body: AtomicU64,
     /// Whether it is not limited, because its client has proved who it is and waits for an answer.
     pub(super) released: AtomicBool,
     /// Whether its client has closed its side while it waits for the server.
     pub(super) closed: AtomicBool,
     pub(super) evicted: CancellationToken,
+}
+
+impl SlotState {
+    fn new(now: u64) -> Self {
+        Self {
+            since: AtomicU64::new(now),
+            served: AtomicBool::new(false),
+            has_head: AtomicBool::new(false),
+            awaits_body: AtomicBool::new(false),
+            body: AtomicU64::new(0),
+            released: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            evicted: CancellationToken::new(),
+        }
+    }
+
+    fn age(&self, now: u64) -> Duration {
+        Duration::from_millis(now.saturating_sub(self.since.load(Ordering::Relaxed)))
+    }
+
+    fn has_head(&self) -> bool {
+        self.has_head.load(Ordering::Relaxed)
+    }
+
+    /// How long what has not come yet may take; `None` where the request is whole.
+    fn allowance(&self) -> Option<Duration> {
+        let came = Duration::from_millis(self.body.load(Ordering::Relaxed) / BODY_RATE);
+        match (self.has_head(), self.awaits_body.load(Ordering::Relaxed)) {
+            (false, _) => self.served.load(Ordering::Relaxed).then_some(GRACE),
+            (true, true) => Some(GRACE.saturating_add(came)),
+            (true, false) => None,
+        }
+    }
+
+    /// Whether it may have to go for another one, and before which others.
+    fn rank(&self, now: u64, limits: &SlotLimits) -> Option<SlotRank> {
+        let age = self.age(now);
+        let may_go_at_once = limits.min_hold.is_zero() && self.served.load(Ordering::Relaxed);
+        if may_go_at_once || self.allowance().is_some_and(|allowance| age >= allowance) {
+            return Some(SlotRank::Slow);
+        }
+        if !self.has_head() {
+            return Some(SlotRank::New);
+        }
+        (age >= limits.min_hold).then_some(SlotRank::Held)
+    }
+
+    /// Whether its body must come soon, or it is a slow one.
+    fn is_soon_slow(&self, now: u64) -> bool {
+        let left = self.allowance().map(|allowance| allowance.saturating_sub(self.age(now)));
+        self.has_head() && left.is_some_and(|left| left <= GRACE)
+    }
+
+    /// How long it keeps its slot yet.
+    fn left(&self, now: u64, limits: &SlotLimits) -> Duration {
+        let hold = self.allowance().map_or(limits.min_hold, |allowance| allowance.min(limits.min_hold));
+        hold.saturating_sub(self.age(now))
+    }
+}
+
+/// Which connections go first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum SlotRank {
+    /// Its request comes too slowly.
+    Slow,
+    /// It was just accepted: its head may have come, and not be read yet.
+    New,
+    /// It has held its slot for the minimum time.
+    Held,
 }
 
 /// What a server has.
@@ -34,7 +115,8 @@ pub(super) struct SlotLimits {
     pub(super) connections: usize,
     /// Connections whose clients wait for the server.
     pub(super) waiting: usize,
-    /// How long a connection with a whole head keeps its slot at least.
+    /// How long a connection with a whole head keeps its slot at least; while its body is to come, only as long as that
+    /// comes fast enough. Zero: the oldest that is served goes, whatever has come.
     pub(super) min_hold: Duration,
 }
 
@@ -89,13 +171,7 @@ impl SlotTable {
             let has_its_share = its > 0 && self.counted < limits.connections;
             self.evict(now, limits, has_its_share.then_some(source))?;
         }
-        let state = Arc::new(SlotState {
-            since: AtomicU64::new(now),
-            has_head: AtomicBool::new(false),
-            released: AtomicBool::new(false),
-            closed: AtomicBool::new(false),
-            evicted: CancellationToken::new(),
-        });
+        let state = Arc::new(SlotState::new(now));
         let number = self.next;
         self.next += 1;
         self.held.insert(number, HeldSlot { state: state.clone(), source, waits_for: None });
@@ -121,8 +197,9 @@ impl SlotTable {
         }
     }
 
-    /// Has a connection closed, which gives up its slot and its file descriptor: the oldest without a whole head, first
-    /// of those who have most; else the oldest that has held its slot for the minimum time.
+    /// Has a connection closed, which gives up its slot and its file descriptor: the oldest whose request comes too
+    /// slowly, first of those who have most; else the oldest without a whole head, unless another one becomes slow
+    /// soon; else the oldest that has held its slot for the minimum time.
     pub(super) fn evict(
         &mut self,
         now: u64,
@@ -130,13 +207,18 @@ impl SlotTable {
         only: Option<ConnectionSource>,
     ) -> Option<()> {
         let most = self.of.values().map(|of| of.count).max().unwrap_or(0);
+        let is_counted =
+            |held: &HeldSlot| held.waits_for.is_none() && only.is_none_or(|only| held.source == only);
+        let soon = self.held.values().any(|held| is_counted(held) && held.state.is_soon_slow(now));
         let order = |(number, held): (&u64, &HeldSlot)| {
-            let has_head = held.state.has_head.load(Ordering::Relaxed);
             let since = held.state.since.load(Ordering::Relaxed);
-            let is_counted = held.waits_for.is_none() && only.is_none_or(|only| held.source == only);
-            let may_go = is_counted && (!has_head || left(since, now, limits.min_hold).is_zero());
+            let rank = held.state.rank(now, limits).filter(|_| is_counted(held))?;
+            // Rather than its head is left unread, the other one is waited for.
+            if rank == SlotRank::New && soon {
+                return None;
+            }
             let greedy = self.of.get(&held.source).is_some_and(|of| of.count == most);
-            may_go.then_some((has_head, !greedy, since, *number))
+            Some((rank, !greedy, since, *number))
         };
         let (_, _, _, number) = self.held.iter().filter_map(order).min()?;
         self.close(number);
@@ -155,8 +237,8 @@ impl SlotTable {
     /// Until another look may find one to evict.
     pub(super) fn until_eviction(&self, now: u64, limits: &SlotLimits) -> Duration {
         let counted = self.held.values().filter(|held| held.waits_for.is_none());
-        let oldest = counted.map(|held| held.state.since.load(Ordering::Relaxed)).min();
-        left(oldest.unwrap_or(now), now, limits.min_hold).max(Duration::from_millis(10))
+        let soonest = counted.map(|held| held.state.left(now, limits)).min();
+        soonest.unwrap_or(limits.min_hold).max(Duration::from_millis(10))
     }
 
     /// Whether a source that has its share has given back nothing for a while.

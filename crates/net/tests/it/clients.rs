@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use herald_net::listen::{Listener, bind_tcp, bind_unix};
-use herald_net::serve::{Handler, Peer, ServeOptions, serve};
+use herald_net::serve::{ClientBody, Handler, Peer, ServeOptions, serve};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::mpsc;
@@ -27,7 +26,7 @@ struct Desk {
 impl Handler for Desk {
     type Body = Full<Bytes>;
 
-    async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> Response<Self::Body> {
+    async fn handle(&self, request: Request<ClientBody>, peer: &Peer) -> Response<Self::Body> {
         let mut answer = Response::new(Full::from("done"));
         match request.uri().path() {
             "/soon" => tokio::time::sleep(Duration::from_millis(300)).await,

@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use herald_net::listen::{Listener, ListenerTls, bind_tcp};
-use herald_net::serve::{Handler, Peer, ServeOptions, serve};
+use herald_net::serve::{ClientBody, Handler, Peer, ServeOptions, serve};
 use herald_net::tls::ServerTls;
 use herald_net::tls::testing::{Authority, Pair, Validity};
 use http::{Request, Response};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
@@ -24,7 +23,7 @@ struct Hello;
 impl Handler for Hello {
     type Body = Full<Bytes>;
 
-    async fn handle(&self, _: Request<Incoming>, peer: &Peer) -> Response<Self::Body> {
+    async fn handle(&self, _: Request<ClientBody>, peer: &Peer) -> Response<Self::Body> {
         Response::new(Full::from(format!("hello {}", peer.address.is_some())))
     }
 }

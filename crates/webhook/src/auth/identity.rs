@@ -77,14 +77,19 @@ impl Auth {
         path: &str,
         named: bool,
     ) -> Result<Option<RequestKey>, InvalidDeliveryId> {
-        let (headers, body) = (request.headers, request.body);
+        let headers = request.headers;
+        let body = &*self.signed_part(headers, request.body);
         let signed = |time: &str, id: &str| {
             let digest = delivery::digest(&[id.as_bytes(), time.as_bytes(), body]);
             delivery::at(&format!("signed:{digest}"), path, "")
         };
         let text = |name: &str| header(request, name).unwrap_or_default();
         let provider = match self {
-            Self::Token(_) | Self::Basic(_) if named => return RequestKey::of_unsigned(headers, path, body),
+            Self::Token(_) | Self::Basic(_) if named => {
+                // With another token the request is the same.
+                let query = request.query.iter().filter(|(name, _)| Some(&**name) != self.query_parameter());
+                return RequestKey::of_unsigned(headers, path, query, body);
+            }
             Self::Hmac(_) if named => return Ok(Some(RequestKey::Signed(signed("", "")))),
             Self::Token(_) | Self::Basic(_) | Self::Hmac(_) => return Ok(None),
             Self::Provider(provider, _) => *provider,

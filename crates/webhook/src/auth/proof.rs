@@ -39,8 +39,12 @@ impl AuthError {
 
     /// A signature that does not match.
     pub(super) fn mismatch() -> Self {
-        let why = "signature mismatch: wrong secret or altered message".to_owned();
-        Self { why, is_of_body: true }
+        Self::of_body("signature mismatch: wrong secret or altered message")
+    }
+
+    /// With another body there might be nothing wrong.
+    pub(super) fn of_body(why: &str) -> Self {
+        Self { why: why.to_owned(), is_of_body: true }
     }
 }
 

@@ -1,5 +1,10 @@
 //! What a caller must show: one of the ways to prove who it is.
 
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::HeaderMap;
+
 use super::basic::Basic;
 use super::generic::HmacHeader;
 use super::proof::{AuthError, RequestCredentials};
@@ -53,6 +58,17 @@ impl Provider {
         ("stripe", Self::Stripe),
         ("standard_webhooks", Self::StandardWebhooks),
     ];
+
+    /// Whether it is a forge that sends a form unless it is set to JSON, or that may be set to send one.
+    #[must_use]
+    pub fn sends_forms(self) -> bool {
+        self == Self::GitHub || self.signs_payload()
+    }
+
+    /// Whether of a form one field is signed rather than the body.
+    fn signs_payload(self) -> bool {
+        matches!(self, Self::Gitea | Self::Forgejo | Self::Gogs)
+    }
 
     /// The names, as configurations have them.
     pub const NAMES: [&'static str; 9] = {
@@ -113,6 +129,30 @@ impl Auth {
             Self::Token(_) | Self::Basic(_) => Ok(()),
             Self::Hmac(generic) => generic.check(request),
             Self::Provider(provider, secrets) => provider.check(secrets, request),
+        }
+    }
+
+    /// What is signed of a body; of a form that its provider does not sign so, nothing.
+    pub(super) fn signed_part<'a>(&self, headers: &HeaderMap, body: &'a [u8]) -> Cow<'a, [u8]> {
+        match self {
+            Self::Provider(provider, _) if provider.signs_payload() => {
+                forge::payload(headers, body).unwrap_or_default()
+            }
+            _ => Cow::Borrowed(body),
+        }
+    }
+
+    /// The body without those parts that anybody could have added to a signed one: the parameters are read from this.
+    #[must_use]
+    pub fn without_unsigned(&self, headers: &HeaderMap, body: Bytes) -> Bytes {
+        match self {
+            Self::Provider(provider, _) if provider.signs_payload() => {
+                match forge::without_unsigned(headers, &body) {
+                    Cow::Borrowed(part) => body.slice_ref(part),
+                    Cow::Owned(form) => form.into(),
+                }
+            }
+            _ => body,
         }
     }
 

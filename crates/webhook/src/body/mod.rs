@@ -24,7 +24,7 @@ pub enum BodyKind {
     Json,
     /// A form of either type.
     Form,
-    /// What GitHub sends: a JSON object, or a form with one in the field `payload`.
+    /// What GitHub, Gitea, Forgejo and Gogs send: a JSON object, or a form with one in the field `payload`.
     #[serde(skip)]
     JsonOrForm,
     /// Text.
@@ -78,6 +78,11 @@ pub fn is_json_alone(headers: &HeaderMap) -> Result<(), UnusableBody> {
         return Ok(());
     }
     Err(UnusableBody::Type(format!("the body must be {EXPECTED_JSON}")))
+}
+
+/// Whether it is a form in a body that is not multipart.
+pub(crate) fn is_urlencoded(headers: &HeaderMap) -> bool {
+    content_type(headers).is_some_and(|it| it == FORM)
 }
 
 fn is_json_like(essence: &str) -> bool {
