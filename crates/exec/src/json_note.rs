@@ -1,10 +1,7 @@
 //! What to say of an output that looks like a result in JSON, and is not taken for one.
 
-use herald_base::depth::{self, TooDeep};
+use herald_base::depth::{self, NOT_THE_RESULT, TooDeep};
 use serde_json::{Map, Value};
-
-const BEFORE: &str = "the output ends with a JSON object, but other text is before it, so that it is not the result: write \
-                      that text to standard error";
 
 /// Why the JSON at the end of this output is not the job's result; none where there is none, or where all of it is
 /// lines of JSON, as a program logs them.
@@ -27,11 +24,14 @@ pub(crate) fn of(output: &[u8]) -> Option<String> {
     let is_object = |text: &str| serde_json::from_str::<Map<String, Value>>(text);
     match is_object(last) {
         Ok(_) if before.is_empty() || before.lines().all(|line| is_object(line).is_ok()) => None,
-        Ok(_) => Some(BEFORE.to_owned()),
+        Ok(_) => Some(format!(
+            "the output ends with a JSON object, but other text is before it, {NOT_THE_RESULT}: write that text to \
+             standard error"
+        )),
         // Something in braces is not meant as JSON.
         Err(_) if !last[1..].trim_start().starts_with('"') => None,
         Err(error) => Some(format!(
-            "the output looks like a JSON object, and is not valid JSON, so that it is not the result: {error}"
+            "the output looks like a JSON object, and is not valid JSON, {NOT_THE_RESULT}: {error}"
         )),
     }
 }

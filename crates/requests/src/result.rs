@@ -1,5 +1,6 @@
 //! The result of an event, as the response to its request: `respond: result`.
 
+use herald_core::depth::NOT_THE_RESULT;
 use herald_core::param::Params;
 use herald_core::status::Status;
 use herald_core::watch::{Ended, Made};
@@ -178,7 +179,7 @@ fn written(result: &Params, added: &[&str], json: fn(&Params) -> String) -> Stri
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
     // Beside an output that is text, a note is what Herald says of it.
-    let has_note = own.get("note").is_some_and(Value::is_string);
+    let has_note = own.get("note").and_then(Value::as_str).is_some_and(|note| note.contains(NOT_THE_RESULT));
     match own.get("output") {
         Some(Value::String(output)) if own.len() == 1 + usize::from(has_note) => output.clone(),
         _ if own.is_empty() => String::new(),
@@ -348,9 +349,13 @@ mod tests {
         }
         let text = answered(vec![ended("a", Status::Succeeded, bytes)], 0, true, json!({})).await;
         assert_eq!(text, (200, "== r/a: succeeded\n\u{fffd}PNG\n".to_owned()));
-        let noted = json!({"output": "a\n{\"b\":1}", "note": "other text is before it", "exit_code": 0});
+        let noted = json!({"output": "a\n{\"b\":1}", "note": "other text, so that it is not the result", "exit_code": 0});
         let noted = vec![ended("a", Status::Succeeded, noted)];
-        assert_eq!(answered(noted, 0, false, plain).await, (200, "a\n{\"b\":1}".to_owned()));
+        assert_eq!(answered(noted, 0, false, plain.clone()).await, (200, "a\n{\"b\":1}".to_owned()));
+        // The program's own.
+        let own = vec![ended("a", Status::Succeeded, json!({"output": "a", "note": "b", "exit_code": 0}))];
+        let own = answered(own, 0, false, plain).await.1;
+        assert_eq!(serde_json::from_str::<Value>(&own).unwrap(), json!({"output": "a", "note": "b"}));
     }
 
     #[tokio::test]

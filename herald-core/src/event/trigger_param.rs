@@ -13,7 +13,6 @@ use std::sync::{Arc, OnceLock};
 use herald_base::depth;
 use serde::de::Deserializer as _;
 use serde_json::Value;
-use tokio::runtime::Handle;
 
 use super::object_text::{Count, KeysVisitor};
 use crate::value::param::{Params, lookup, rough_size, within};
@@ -186,15 +185,21 @@ impl TriggerParam {
     }
 }
 
-impl Drop for TriggerParam {
-    /// The last one to hold something large does not free it where all events are served.
-    fn drop(&mut self) {
+impl TriggerParam {
+    /// What would take a while to free, where nobody else holds it.
+    fn take_large(&mut self) -> Option<Arc<Params>> {
         let is_large = self.size.get().is_some_and(|size| *size > LARGE);
-        if let (true, Form::Whole(params), Ok(runtime)) = (is_large, &mut self.form, Handle::try_current())
-            && Arc::get_mut(params).is_some()
-        {
-            let params = std::mem::take(params);
-            runtime.spawn_blocking(move || drop(params));
+        let Form::Whole(params) = &mut self.form else { return None };
+        (is_large && Arc::get_mut(params).is_some()).then(|| std::mem::take(params))
+    }
+}
+
+impl Drop for TriggerParam {
+    /// The last one to hold something large does not free it where all events are served. Where there is no thread for
+    /// it, it is freed here.
+    fn drop(&mut self) {
+        if let Some(params) = self.take_large() {
+            let _ = std::thread::Builder::new().name("herald-free".to_owned()).spawn(move || drop(params));
         }
     }
 }
@@ -546,34 +551,25 @@ mod tests {
     }
 
     #[test]
-    fn the_last_one_to_hold_something_large_frees_it_on_another_thread() {
-        use std::sync::atomic::{AtomicUsize, Ordering};
-
-        let threads = Arc::new(AtomicUsize::new(0));
-        let started = threads.clone();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .on_thread_start(move || _ = started.fetch_add(1, Ordering::Relaxed))
-            .build()
-            .unwrap();
-        let many = |count: usize| {
+    fn the_last_one_to_hold_something_large_frees_it_elsewhere() {
+        let many = |count: usize, is_prepared: bool| {
             let param = read(&json!({"a": vec![1; count]}).to_string()).unwrap();
-            param.prepare();
+            if is_prepared {
+                param.prepare();
+            }
             param
         };
-        let large = runtime.block_on(async {
-            let large = many(100_000);
-            drop((many(10), large.clone(), many(100_000).into_params()));
-            large
-        });
-        assert_eq!(threads.load(Ordering::Relaxed), 0, "small, or not the last one");
-        let kept = large.params().clone();
-        runtime.block_on(async { drop(large) });
-        assert_eq!((threads.load(Ordering::Relaxed), kept["a"][99_999].clone()), (0, json!(1)));
-        runtime.block_on(async { drop(many(100_000)) });
-        drop(runtime);
-        assert_eq!(threads.load(Ordering::Relaxed), 1);
-        // Where there is no runtime.
-        drop(many(100_000));
+        assert!(many(10, true).take_large().is_none() && many(100_000, false).take_large().is_none());
+        let mut last = many(100_000, true);
+        let (other, kept) = (last.clone(), last.params().clone());
+        assert!(last.take_large().is_none(), "others hold it");
+        drop(other);
+        assert!(last.take_large().is_none(), "another one holds it");
+        drop(kept);
+        assert_eq!(last.take_large().unwrap()["a"][99_999], 1);
+        drop(last);
+        // As the daemon does it.
+        drop(many(100_000, true));
     }
 
     proptest! {

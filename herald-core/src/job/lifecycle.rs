@@ -58,7 +58,7 @@ fn readable(mut result: Params) -> Params {
     let text = serde_json::to_string(&result).unwrap_or_default();
     result.retain(|key, _| matches!(key.as_str(), "exit_code" | "signal"));
     result.insert("output".to_owned(), Value::String(text));
-    result.insert("note".to_owned(), Value::String(TooDeep { depth }.note()));
+    result.insert("note".to_owned(), Value::String(TooDeep { depth, limit: DEEPEST_RESULT }.note()));
     result
 }
 
@@ -248,7 +248,7 @@ mod tests {
         assert!(result["output"].as_str().unwrap().contains(":[[["));
         assert_eq!(
             result["note"],
-            "the output is JSON nested 109 levels deep; the limit is 100, so that it is not the result"
+            "the output is JSON nested 109 levels deep; the limit is 108, so that it is not the result"
         );
     }
 

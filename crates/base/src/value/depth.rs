@@ -11,19 +11,24 @@ pub const DEEPEST: usize = 100;
 /// message and its answer 4 more.
 pub const DEEPEST_RESULT: usize = DEEPEST + 8;
 
-/// Something is nested deeper than [`DEEPEST`].
+/// What a note says of an output that could have been the result of its job.
+pub const NOT_THE_RESULT: &str = "so that it is not the result";
+
+/// Something is nested deeper than it may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("nested {depth} levels deep; the limit is {DEEPEST}")]
+#[error("nested {depth} levels deep; the limit is {limit}")]
 pub struct TooDeep {
     /// How deep it is nested.
     pub depth: usize,
+    /// How deep it may be.
+    pub limit: usize,
 }
 
 impl TooDeep {
     /// What is said beside an output that stays a text.
     #[must_use]
     pub fn note(self) -> String {
-        format!("the output is JSON {self}, so that it is not the result")
+        format!("the output is JSON {self}, {NOT_THE_RESULT}")
     }
 
     /// Checks what has this depth.
@@ -31,7 +36,7 @@ impl TooDeep {
     /// # Errors
     /// When it is deeper than [`DEEPEST`].
     pub fn check(depth: usize) -> Result<(), Self> {
-        if depth > DEEPEST { Err(Self { depth }) } else { Ok(()) }
+        if depth > DEEPEST { Err(Self { depth, limit: DEEPEST }) } else { Ok(()) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The body of a request, of which its connection knows how far it has come.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -30,7 +30,10 @@ impl Body for ClientBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
+            self.progress.is_awaited();
+            return Poll::Pending;
+        };
         if let Some(Ok(frame)) = &frame {
             self.progress.came(frame.data_ref().map_or(0, Bytes::len));
         }

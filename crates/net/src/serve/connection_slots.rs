@@ -164,6 +164,13 @@ pub(super) struct BodyProgress {
 }
 
 impl BodyProgress {
+    /// The server waits for it from now on: until then the client is not slow, but the server.
+    pub(super) fn is_awaited(&self) {
+        if !self.state.awaits_body.swap(true, Ordering::Relaxed) {
+            self.state.since.store(millis_since(self.began), Ordering::Relaxed);
+        }
+    }
+
     /// So many bytes more have come.
     pub(super) fn came(&self, bytes: usize) {
         self.state.body.fetch_add(bytes as u64, Ordering::Relaxed);
@@ -196,11 +203,12 @@ impl Slot {
         self.state.served.store(true, Ordering::Relaxed);
     }
 
-    /// The head of a request is whole. The body is watched until it is whole or dropped, where there is one.
-    pub(super) fn has_head(&self, has_body: bool) -> BodyProgress {
+    /// The head of a request is whole. The body is watched from when the server waits for it, until it is whole or
+    /// dropped.
+    pub(super) fn has_head(&self) -> BodyProgress {
         self.state.since.store(self.slots.now(), Ordering::Relaxed);
         self.state.body.store(0, Ordering::Relaxed);
-        self.state.awaits_body.store(has_body, Ordering::Relaxed);
+        self.state.awaits_body.store(false, Ordering::Relaxed);
         self.state.has_head.store(true, Ordering::Relaxed);
         BodyProgress { state: self.state.clone(), began: self.slots.began }
     }
@@ -271,7 +279,14 @@ mod tests {
 
     /// Its head is whole, and there is no body.
     fn head(slot: &Slot) {
-        drop(slot.has_head(false));
+        drop(slot.has_head());
+    }
+
+    /// Its head is whole, and the server waits for the body.
+    fn awaited(slot: &Slot) -> BodyProgress {
+        let body = slot.has_head();
+        body.is_awaited();
+        body
     }
 
     fn is_evicted(slot: &Slot) -> bool {
@@ -332,10 +347,10 @@ mod tests {
         for (came, evicted_after) in [(0, 100), (100, 103), (32_000, 1100), (1 << 20, 2000)] {
             let slots = slots(8);
             let greedy = many(&slots, ONE, 4);
-            let bodies: Vec<_> = greedy.iter().map(|slot| slot.has_head(true)).collect();
+            let bodies: Vec<_> = greedy.iter().map(awaited).collect();
             bodies[1].end();
             bodies.iter().for_each(|body| body.came(1 << 20));
-            let slow = greedy[2].has_head(true);
+            let slow = awaited(&greedy[2]);
             slow.came(came);
             let began = Instant::now();
             let Admission::Queued(fifth) = slots.admit(ONE).await else { panic!("{came}") };
@@ -349,6 +364,16 @@ mod tests {
                 if came < 1 << 20 { [false, false, true, false] } else { [true, false, false, false] };
             assert_eq!(gone, expected, "{came}");
         }
+    }
+
+    /// At a reload requests wait for a trigger that is coming, with their bodies unread.
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_the_server_does_not_read_yet_is_not_slow() {
+        let slots = slots(8);
+        let waiting = many(&slots, ONE, 4);
+        let _bodies: Vec<_> = waiting.iter().map(Slot::has_head).collect();
+        tokio::time::advance(Duration::from_millis(1900)).await;
+        assert!(slots.slot(ONE).is_none() && !waiting.iter().any(is_evicted));
     }
 
     #[tokio::test(start_paused = true)]
@@ -367,12 +392,12 @@ mod tests {
     async fn a_slow_body_goes_before_one_that_was_just_accepted() {
         let slots = slots(8);
         let slow = many(&slots, ONE, 4);
-        let _bodies: Vec<_> = slow.iter().map(|slot| slot.has_head(true)).collect();
+        let _bodies: Vec<_> = slow.iter().map(awaited).collect();
         tokio::time::advance(Duration::from_millis(150)).await;
         let new = many(&slots, ONE, 4);
         assert!(slow.iter().all(is_evicted) && !new.iter().any(is_evicted));
         tokio::time::advance(Duration::from_millis(150)).await;
-        let body = new[0].has_head(true);
+        let body = awaited(&new[0]);
         assert!(slots.slot(ONE).is_none(), "this one will be slow before its head is read");
         drop(body);
         let _another = now(&slots, ONE);
@@ -396,7 +421,7 @@ mod tests {
     async fn a_whole_request_has_its_time_from_its_last_byte() {
         let slots = slots(2);
         let first = now(&slots, ONE);
-        let body = first.has_head(true);
+        let body = awaited(&first);
         body.came(1 << 20);
         tokio::time::advance(Duration::from_millis(1500)).await;
         drop(body);

@@ -292,8 +292,7 @@ impl<H: Handler> ServedConnection<'_, H> {
         let peer = peer.in_slot(slot.clone(), socket.end());
         let requests = RequestProgress::default();
         let service = service_fn(|request: Request<Incoming>| async {
-            let has_body = !request.body().is_end_stream();
-            let request = request.map(|body| ClientBody::new(body, slot.has_head(has_body)));
+            let request = request.map(|body| ClientBody::new(body, slot.has_head()));
             requests.heads.fetch_add(1, Ordering::Relaxed);
             requests.handled.store(true, Ordering::Relaxed);
             let reply = match unknown_framing(request.headers()) {

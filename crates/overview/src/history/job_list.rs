@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use herald_control::model::{JobList, JobSummary, Page, STATUSES};
 use herald_core::activation::Name;
 use herald_core::dispatcher::{Handle, RETRY};
-use herald_store::history::{History, HistoryError, JobPage, JobQuery, JobSearch, JobStatus, JobSummaryView};
+use herald_store::history::{
+    History, HistoryError, JobPage, JobQuery, JobSearch, JobStatus, JobSummaryView, Unreadable,
+};
 use jiff::Timestamp;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -135,10 +137,14 @@ pub fn page(page: JobPage) -> Page<JobSummary> {
 /// [`HistoryError`].
 pub async fn list(history: &dyn History, query: JobQuery, is_counted: bool) -> Result<JobList, HistoryError> {
     let counts = match is_counted {
-        true => {
-            let counts = history.job_counts(query.clone()).await?;
-            Some(counts.into_iter().map(|(status, count)| (status.to_owned(), count)).collect())
-        }
+        true => match history.job_counts(query.clone()).await {
+            Ok(counts) => {
+                Some(counts.into_iter().map(|(status, count)| (status.to_owned(), count)).collect())
+            }
+            // What is whole is listed all the same.
+            Err(HistoryError::Unreadable(Unreadable::Damaged(_))) => None,
+            Err(error) => return Err(error),
+        },
         false => None,
     };
     let Page { items, next_cursor } = page(history.jobs(query).await?);

@@ -37,6 +37,8 @@ pub fn elsewhere(path: &str) -> Option<String> {
         _ => {
             let name =
                 path.strip_prefix("/routers/").filter(|name| !name.is_empty() && !name.contains('/'))?;
+            // What means something in a query, and nothing in a path.
+            let name = name.replace('+', "%2B").replace('&', "%26");
             Some(format!("/routers?name={name}"))
         }
     }
@@ -55,6 +57,7 @@ mod tests {
             ("/.json", Some("/v1/info")),
             ("/calendar.ics", Some("/v1/calendar.ics")),
             ("/routers/back%20up", Some("/routers?name=back%20up")),
+            ("/routers/a+b&c", Some("/routers?name=a%2Bb%26c")),
             ("/about", Some("/config")),
             ("/published/data.json", None),
             ("/jobs/a/b.json", None),

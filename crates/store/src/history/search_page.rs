@@ -1,5 +1,7 @@
 //! Pages of jobs in which something is found: each job is looked at, and a page ends after so many.
 
+use std::time::{Duration, Instant};
+
 use super::job_search::JobSearch;
 use super::query::JobQuery;
 use super::view::{JobPage, JobView};
@@ -7,6 +9,8 @@ use super::view::{JobPage, JobView};
 /// The most jobs that are looked at for one page, and how many are read at once.
 const LOOKED_AT: usize = 2000;
 const AT_ONCE: usize = 200;
+/// How long a page may take at most: other questions wait for it, and jobs can be large.
+const TIME: Duration = Duration::from_millis(100);
 
 /// A page of those that are found. Where many are looked at and few are found, it is shorter than it may be, and the
 /// next page goes on behind the last one that was looked at.
@@ -16,7 +20,7 @@ pub(super) fn search<E>(
     mut job: impl FnMut(&str) -> Result<Option<JobView>, E>,
 ) -> Result<JobPage, E> {
     let mut plain = JobQuery { search: JobSearch::default(), limit: AT_ONCE, ..query.clone() };
-    let (mut found, mut looked_at) = (Vec::new(), 0);
+    let (began, mut found, mut looked_at) = (Instant::now(), Vec::new(), 0);
     loop {
         let JobPage { jobs, next_cursor } = page(&plain)?;
         let (count, mut seen) = (jobs.len(), 0);
@@ -26,7 +30,7 @@ pub(super) fn search<E>(
             if job(&id)?.is_some_and(|job| query.search.finds(&job)) {
                 found.push(summary);
             }
-            if found.len() >= query.limit.max(1) {
+            if found.len() >= query.limit.max(1) || began.elapsed() >= TIME {
                 let is_last = seen == count && next_cursor.is_none();
                 return Ok(JobPage { jobs: found, next_cursor: (!is_last).then_some(id) });
             }
@@ -44,7 +48,27 @@ mod tests {
     use std::cell::Cell;
     use std::convert::Infallible;
 
+    use jiff::Timestamp;
+
     use super::*;
+    use crate::history::job_state::JobState;
+    use crate::history::view::JobSummaryView;
+
+    fn summary_of(id: &str) -> JobSummaryView {
+        let (name, at) = (|| "x".into(), Timestamp::UNIX_EPOCH);
+        JobSummaryView {
+            id: id.into(),
+            event_id: name(),
+            router: name(),
+            task: name(),
+            trigger: name(),
+            executor: name(),
+            chain_depth: 0,
+            queued_at: at,
+            first_started_at: None,
+            state: JobState::queued(1),
+        }
+    }
 
     #[test]
     fn a_page_ends_after_so_many_jobs() {
@@ -60,5 +84,16 @@ mod tests {
         let found = search(&query, page, |_| Ok(None)).unwrap();
         assert_eq!((found.jobs.len(), found.next_cursor.as_deref()), (0, Some("10")));
         assert_eq!(pages.get() * AT_ONCE, LOOKED_AT);
+        // Or once it has taken so long, behind the last one that was looked at.
+        let ids = ["3", "2", "1"];
+        let page = |_: &JobQuery| -> Result<JobPage, Infallible> {
+            Ok(JobPage { jobs: ids.map(summary_of).into(), next_cursor: None })
+        };
+        let slow = |_: &str| {
+            std::thread::sleep(TIME * 3 / 5);
+            Ok(None)
+        };
+        let found = search(&query, page, slow).unwrap();
+        assert_eq!((found.jobs.len(), found.next_cursor.as_deref()), (0, Some("2")));
     }
 }
