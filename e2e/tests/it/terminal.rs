@@ -88,13 +88,13 @@ fn intervals_are_due_at_a_time_while_the_daemon_runs() {
         next["every"].as_array().unwrap().iter().map(|one| !one["next"].is_null()).collect::<Vec<_>>()
     };
     assert_eq!(due(&next()), [false, false]);
-    assert!(heraldd(&place, &["next"]).contains("from first start"));
+    assert!(heraldd(&place, &["next"]).contains("from the start of heraldd"));
     let daemon = Daemon::start(&place, CONFIG);
     daemon.wait_for(&["heraldd is ready"]);
     let shown = until("both are known", || Some(next()).filter(|next| due(next) == [true, true]));
     let table = heraldd(&place, &["next"]);
     assert!(table.contains("in 59 m") || table.contains("in 1 h"), "{table}");
-    assert!(!table.contains("from first start"), "{table}");
+    assert!(!table.contains("from the start of heraldd"), "{table}");
     let triggers = heraldd(&place, &["triggers"]);
     let at = shown["every"][0]["next"].as_str().unwrap();
     assert!(triggers.contains("in 59 m") || triggers.contains("in 1 h"), "{at}: {triggers}");

@@ -20,8 +20,8 @@ use crate::loading;
 /// Print when triggers fire next
 ///
 /// Calendar times come first, in order, each with the offset of its trigger's time zone. The time of a trigger with an
-/// interval counts from the daemon's first start, so it is shown while the daemon of this configuration runs; without
-/// one, only the interval is.
+/// interval counts from a start of the daemon (`@every`: from its first), so it is shown while the daemon of this
+/// configuration runs; without one, only the interval is.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd next /etc/heraldd/config.yml -n 5")]
 pub(super) struct NextArguments {
