@@ -15,8 +15,6 @@ use crate::whole_state::check::{TABLES, check_rows};
 const MOST: u32 = 10;
 /// How often a check that is to end is interrupted: it may just be about to begin.
 const AGAIN: Duration = Duration::from_millis(2);
-/// How nice its thread is.
-const BEHIND: i32 = 10;
 
 /// A check that runs, and ends when this is dropped.
 pub(crate) struct QuickCheck {
@@ -33,8 +31,6 @@ impl QuickCheck {
         let connection = schema::connect(&path, false).map_err(|error| unusable(&error))?;
         let interrupt = connection.get_interrupt_handle();
         let check = move || {
-            // It can take a while, and nobody waits for it: others have the processors first.
-            let _ = rustix::process::setpriority_process(None, BEHIND);
             let read = || -> rusqlite::Result<Vec<String>> {
                 let mut statement = connection.prepare(&format!("PRAGMA quick_check({MOST})"))?;
                 statement.query_map([], |row| row.get(0))?.collect()
