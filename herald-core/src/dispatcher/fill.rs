@@ -82,8 +82,20 @@ impl Filled {
         let template = route.templates.as_ref().and_then(|templates| templates.job_param.clone());
         let Some(template) = template else { return };
         let scope = route.job_scope(about(activation, plan), &self.job_id, &self.select_param, 1);
-        let rendered = render(template, scope, activation.trigger_param.size()).await;
+        let rendered = render(template.clone(), scope, activation.trigger_param.size()).await;
+        if let Ok(made) = &rendered {
+            self.mask = template.mask(&self.mask, &self.select_param, made);
+        }
         self.job_param = Some(rendered.map_err(JobParamError));
+    }
+}
+
+/// What hides the secrets of this job: those of the configuration, and what its templates made of them.
+pub(super) fn mask_of(job: &Job, route: Option<&Route>, plan: &Plan) -> Arc<Mask> {
+    let templates = route.and_then(|route| route.templates.as_ref());
+    match templates.and_then(|templates| templates.job_param.as_ref()) {
+        Some(template) => template.mask(&plan.mask, &job.select_param, &job.job_param),
+        None => plan.mask.clone(),
     }
 }
 

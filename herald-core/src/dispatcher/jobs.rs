@@ -10,7 +10,7 @@ use super::engine::{Engine, Phase};
 use super::entry::{Entry, NewEntry};
 use super::event::Answered;
 use super::failures::CountedEnd;
-use super::fill::first_attempt;
+use super::fill::{first_attempt, mask_of};
 use super::origin::Origin;
 use crate::component::selector::Answer;
 use crate::event::activation::{Activation, EXE_DONE, Name, Refused};
@@ -170,7 +170,7 @@ impl Engine {
         let route = self.plan.workflow.route(&job.router, &job.task).cloned();
         let policy = route.as_ref().map(|route| route.policy.clone()).unwrap_or_default();
         let plan = self.plan.clone();
-        let mask = plan.mask.clone();
+        let mask = mask_of(&job, route.as_deref(), &plan);
         self.admit(Job { id: id.clone(), attempt: 1, ..job }, &plan, mask, policy, None);
         self.acts.push(Act::Reply(reply, id));
     }

@@ -9,6 +9,7 @@ use super::batch::Act;
 use super::engine::Engine;
 use super::entry::{Entry, NewEntry};
 use super::failures;
+use super::fill::mask_of;
 use super::queue::JITTER;
 use super::restore::restore_all;
 use crate::component::executor::{Execution, Executor, Failure, Outcome};
@@ -91,7 +92,8 @@ impl Engine {
         let longest = longest_wait(&policy, attempt);
         let mut not_believed = false;
         let executor = executor.unwrap_or_else(|| Arc::new(Gone));
-        let mask = self.plan.mask.clone();
+        let route = self.plan.workflow.route(&job.router, &job.task).cloned();
+        let mask = mask_of(&job, route.as_deref(), &self.plan);
         let earlier = earlier.filter(|_| executor.continues_attempts()).map(Arc::new);
         let mut entry = Entry::new(NewEntry { job, executor, mask, policy, state, queued_at });
         (entry.started_at, entry.earlier) = (started_at, earlier);

@@ -62,7 +62,8 @@ fn restore_by(route: Option<&Route>, plan: &Plan, stored: StoredJob) -> Restored
         return RestoredJob { job, broken };
     }
     let today = route.map(|route| Today::of(route, plan, &job));
-    let masks = [mask, today.as_ref().map_or(mask, |today| &today.mask_before)];
+    let of_today = |one: fn(&Today) -> &Arc<Mask>| today.as_ref().map_or(mask, one);
+    let masks = [mask, of_today(|today| &today.mask), of_today(|today| &today.mask_before)];
     let now = |params: fn(&Today) -> &Arc<Params>| today.as_ref().map(params);
     for (name, stored, now) in [
         ("select_param", &mut job.select_param, now(|today| &today.select_param)),
@@ -88,6 +89,8 @@ fn restore_by(route: Option<&Route>, plan: &Plan, stored: StoredJob) -> Restored
 struct Today {
     select_param: Arc<Params>,
     job_param: Arc<Params>,
+    /// What the templates made of secrets is hidden, too.
+    mask: Arc<Mask>,
     /// Until version 1.0 what an event carried under secret names was hidden wherever it turned up.
     mask_before: Arc<Mask>,
 }
@@ -98,6 +101,7 @@ impl Today {
         let mut today = Self {
             select_param: route.select_param.get(),
             job_param: route.job_param.get(),
+            mask: mask.clone(),
             mask_before: mask.clone(),
         };
         let Some(templates) = &route.templates else { return today };
@@ -114,7 +118,10 @@ impl Today {
             today.select_param = Arc::new(filled);
         }
         let scope = || route.job_scope(about(), &job.id, &today.select_param, 1);
-        if let Some(Ok(filled)) = templates.job_param.as_ref().map(|template| template.render(&scope())) {
+        if let Some(template) = &templates.job_param
+            && let Ok(filled) = template.render(&scope())
+        {
+            today.mask = template.mask(mask, &today.select_param, &filled);
             today.job_param = Arc::new(filled);
         }
         today
@@ -135,7 +142,7 @@ impl MissingSecret {
 /// Fills secrets in where they are hidden.
 struct Filling<'a> {
     /// One of these hid them.
-    masks: [&'a Arc<Mask>; 2],
+    masks: [&'a Arc<Mask>; 3],
 }
 
 impl Filling<'_> {
@@ -270,6 +277,39 @@ mod tests {
                     );
                 }
                 Err(says) => assert!(broken.as_deref().unwrap().contains(says), "{what}: {broken:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_templates_make_of_secrets_is_made_again() {
+        let params = json!({
+            "arg": ["{{ select_param.tok[:12] }}", "{{ select_param.tok | list }}", "a {{ select_param.tok }}"], "x": 1,
+        });
+        let kept = json!({"arg": ["***", "***", "a ***"], "x": 1});
+        for (secret, whole) in [("hunter22hunter22", true), ("correct-horse-2", true), ("", false)] {
+            let mut plan = plan("unused-secret");
+            let router = json!({"r": {
+                "trigger": "t", "selector": "all", "task": {"k": "local"},
+                "select_param": {"tok": secret}, "job_param": params,
+            }});
+            let known = KnownComponents {
+                triggers: [("t".to_owned(), None)].into(),
+                selectors: [("all".to_owned(), None)].into(),
+                executors: [("local".to_owned(), None)].into(),
+                secrets: None,
+            };
+            let mut mask = Mask::new();
+            mask.add(secret);
+            (plan.workflow, plan.mask) = (read(&router, &Value::Null, &known).0, Arc::new(mask));
+            let mut stored = stored(kept.clone(), StoredSecrets::Hidden);
+            stored.job.select_param = Arc::new(object(json!({"tok": "***"})));
+            let RestoredJob { job, broken } = restore(&plan, stored);
+            assert_eq!(broken.is_none(), whole, "{secret}: {broken:?}");
+            if whole {
+                let list: Vec<String> = secret.chars().map(String::from).collect();
+                let made = json!([secret.get(..12), list, format!("a {secret}")]);
+                assert_eq!(job.job_param["arg"], made, "{secret}");
             }
         }
     }

@@ -3,7 +3,9 @@
 //! A text that is one expression alone keeps the type of its value. What is not defined is an error that names it.
 //! Rendering is bounded by fuel, so that no template takes long.
 
+mod asked;
 mod convert;
+mod derived;
 mod engine;
 mod filter;
 mod heartbeat;
@@ -12,12 +14,15 @@ mod render_error;
 use std::sync::{Arc, OnceLock};
 
 use herald_base::depth::{self, TooDeep};
-use minijinja::{Environment, Expression, Value as Made};
+use minijinja::{Environment, Expression};
 use serde_json::Value;
 
 use crate::event::activation::Name;
 use crate::value::param::Params;
+use crate::value::secret::Mask;
+use asked::AskedNames;
 pub use convert::NotJson;
+use derived::DerivedReads;
 pub use engine::Scope;
 use engine::{ALONE, LENIENT, is_global};
 pub use heartbeat::{PublishedCounts, PublishedSource};
@@ -136,11 +141,12 @@ impl Compiling<'_> {
         if let Some(inner) = alone(text) {
             let wrong = |error: minijinja::Error| wrong(&error, inner, at);
             let expression = ALONE.compile_expression_owned(inner.to_owned()).map_err(wrong)?;
-            self.names(expression.undeclared_variables(false), text, at)?;
+            let asked = AskedNames::default();
             let tried =
-                LENIENT.compile_expression_owned(inner.to_owned()).and_then(|e| e.eval(Made::UNDEFINED));
+                LENIENT.compile_expression_owned(inner.to_owned()).and_then(|e| e.eval(asked.context()));
+            self.names(asked.and(expression.undeclared_variables(false)), text, at)?;
             unknown(tried.err(), inner, at)?;
-            return Ok(TemplateNode::Alone(Arc::new(expression), inner.into()));
+            return Ok(TemplateNode::Alone(Arc::new(expression), inner.into(), DerivedReads::of(text)));
         }
         let name = self.compiler.count.to_string();
         let texts = self.compiler.texts.get_or_insert_with(|| ALONE.clone());
@@ -148,9 +154,11 @@ impl Compiling<'_> {
         added.map_err(|error| wrong(&error, text, at))?;
         self.compiler.count += 1;
         let undeclared = texts.get_template(&name).map(|template| template.undeclared_variables(false));
-        self.names(undeclared.unwrap_or_default(), text, at)?;
-        unknown(LENIENT.render_str(text, Made::UNDEFINED).err(), text, at)?;
-        Ok(TemplateNode::Text(name.into()))
+        let asked = AskedNames::default();
+        let tried = LENIENT.render_str(text, asked.context());
+        self.names(asked.and(undeclared.unwrap_or_default()), text, at)?;
+        unknown(tried.err(), text, at)?;
+        Ok(TemplateNode::Text(name.into(), DerivedReads::of(text)))
     }
 
     /// Names that are not defined.
@@ -196,9 +204,9 @@ pub struct Template {
 enum TemplateNode {
     Fixed(Value),
     /// A text with templates in it, by the name of the template.
-    Text(Name),
+    Text(Name, DerivedReads),
     /// One expression and nothing else, and how it was written.
-    Alone(Arc<Expression<'static, 'static>>, Name),
+    Alone(Arc<Expression<'static, 'static>>, Name, DerivedReads),
     List(Vec<TemplateNode>),
     Map(Vec<(String, TemplateNode)>),
 }
@@ -221,10 +229,39 @@ impl Template {
         }
     }
 
+    /// The mask, which hides too what the templates made of the secrets in `select_param`. `made` is what
+    /// [`Self::render`] gave.
+    #[must_use]
+    pub fn mask(&self, mask: &Arc<Mask>, select_param: &Params, made: &Params) -> Arc<Mask> {
+        let mut found = Vec::new();
+        if let TemplateNode::Map(nodes) = &self.node {
+            let parts = nodes.iter().filter_map(|(key, node)| Some((node, made.get(key)?)));
+            let mut open: Vec<(&TemplateNode, &Value)> = parts.collect();
+            while let Some((node, made)) = open.pop() {
+                match (node, made) {
+                    (TemplateNode::Text(_, reads) | TemplateNode::Alone(_, _, reads), made) => {
+                        found.extend(reads.is_secret(made, select_param, mask).then_some(made));
+                    }
+                    (TemplateNode::List(nodes), Value::Array(list)) => open.extend(nodes.iter().zip(list)),
+                    (TemplateNode::Map(nodes), Value::Object(map)) => {
+                        open.extend(nodes.iter().filter_map(|(key, node)| Some((node, map.get(key)?))));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        if found.is_empty() {
+            return mask.clone();
+        }
+        let mut whole = Mask::clone(mask);
+        found.into_iter().for_each(|made| whole.add_derived(made));
+        Arc::new(whole)
+    }
+
     fn fill(&self, node: &TemplateNode, scope: &Scope, at: &Path) -> Result<Value, RenderError> {
         match node {
             TemplateNode::Fixed(value) => Ok(value.clone()),
-            TemplateNode::Alone(expression, source) => {
+            TemplateNode::Alone(expression, source, _) => {
                 let made = expression.eval(scope.0.clone());
                 let made = made.map_err(|error| render_error(&error, source, scope, at))?;
                 if made.is_undefined() {
@@ -236,7 +273,7 @@ impl Template {
                     error,
                 })
             }
-            TemplateNode::Text(name) => {
+            TemplateNode::Text(name, _) => {
                 let texts = self.texts.get().ok_or(RenderError::NotFinished)?;
                 let template = texts.get_template(name).map_err(|error| RenderError::Failed {
                     at: at.clone(),

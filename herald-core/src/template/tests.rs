@@ -191,6 +191,8 @@ fn what_is_not_defined_is_named() {
 fn mistakes_are_found_when_it_is_compiled() {
     for (template, says, within) in [
         ("{{ trigger_parm.ref }}", "unknown variable `trigger_parm`", Some("trigger_parm")),
+        ("{{ trigger_parm.sha[:8] }}", "unknown variable `trigger_parm`", Some("trigger_parm")),
+        ("x {{ trigger_parm.sha[1:8] | upper }}", "unknown variable `trigger_parm`", Some("trigger_parm")),
         ("x {{ trigger_param.ref | nofilter }}", "unknown filter", Some("nofilter")),
         ("{{ nofunction(1) }}", "`nofunction`", Some("nofunction")),
         ("{{ trigger_param. }}", "syntax error in the template at character", None),
@@ -252,5 +254,53 @@ fn long_texts_are_filled_in_up_to_their_bound() {
         let scope = Scope::new(&[], &[("trigger_param", &Arc::new(trigger))]);
         let made = compile(json!(template)).0.unwrap().render(&scope);
         assert_eq!(made.is_ok(), fits, "{length} {template}: {:?}", made.err());
+    }
+}
+
+#[test]
+fn what_a_template_makes_of_a_secret_is_hidden() {
+    let select = json!({
+        "tok": "hunter22secret", "other": "plain", "deep": {"tok": "hunter22secret", "b": "open"}, "keys": ["hunter22secret"],
+    });
+    let select = Arc::new(select.as_object().unwrap().clone());
+    let mut mask = Mask::new();
+    mask.add("hunter22secret");
+    let mask = Arc::new(mask);
+    for (template, shown) in [
+        // Copies are hidden by what they are, and the rest is shown.
+        (json!("{{ select_param.tok }}"), json!("***")),
+        (json!("Bearer {{ select_param['tok'] }}"), json!("Bearer ***")),
+        (json!("{{- select_param.deep.tok }} {{ job_id | upper }}"), json!("*** ID-1")),
+        (json!("{{ select_param.tok | trim }}"), json!("***")),
+        (json!("{{ select_param.keys[0] }}"), json!("***")),
+        // What is made of it.
+        (json!("{{ select_param.tok[:12] }}"), json!("***")),
+        (json!("{{ select_param.tok[:2] }}"), json!("***")),
+        (json!("{{ select_param.tok | upper }}"), json!("***")),
+        (json!("{{ select_param['tok'] | reverse }}"), json!("***")),
+        (json!("{{ select_param.tok | list }}"), json!("***")),
+        (json!({"a": ["x", "b={{ select_param.deep.tok | upper }}"]}), json!({"a": ["x", "***"]})),
+        (json!("{% set t = select_param %}{{ t.tok[:6] }}"), json!("***")),
+        (json!("{% for c in select_param.keys[0] %}{{ c }}-{% endfor %}"), json!("***")),
+        (json!("{{ '}}' ~ select_param.tok | upper }}"), json!("***")),
+        (json!("{{ (select_param | dictsort)[3][1][:9] }}"), json!("***")),
+        // What does not come from it.
+        (json!("{{ select_param.other | upper }}"), json!("PLAIN")),
+        (json!("{{ select_param.deep.b | upper }}"), json!("OPEN")),
+        (json!("{{ 'production' if select_param.tok else 'test' }}"), json!("production")),
+        (json!("{{ select_param.tok | length }}"), json!(14)),
+        (json!("{{ select_param.tok == 'x' }}"), json!(false)),
+        (json!("select_param.tok {{ job_id | upper }}"), json!("select_param.tok ID-1")),
+    ] {
+        let (compiled, problems) = compile(template.clone());
+        assert_eq!(problems, [], "{template}");
+        let compiled = compiled.unwrap();
+        let scope = Scope::new(&[("job_id", json!("id-1"))], &[("select_param", &select)]);
+        let made = compiled.render(&scope).unwrap();
+        let whole = compiled.mask(&mask, &select, &made);
+        assert_eq!(whole.params(&made)["p"], shown, "{template}");
+        assert_eq!(whole.by_value(&made["p"]), shown, "{template}");
+        assert_eq!(whole.hides_nothing_in(&made), shown == made["p"], "{template}");
+        assert!(!whole.text("HUNTER22SECRET was hunter22secr").contains("hunter22secret"));
     }
 }

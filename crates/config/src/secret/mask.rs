@@ -21,6 +21,8 @@ pub struct Mask {
     values: BTreeSet<String>,
     /// Their other forms.
     encoded: BTreeSet<String>,
+    /// Lists and maps that are secret as a whole.
+    wholes: Vec<Value>,
 }
 
 impl Mask {
@@ -35,6 +37,36 @@ impl Mask {
         if !secret.is_empty() && self.values.insert(secret.to_owned()) {
             self.encoded.extend(encoded::forms(secret));
         }
+    }
+
+    /// Hides what a template made of a secret: a text as any other secret, a number of four digits or more, a list or
+    /// a map as a whole.
+    pub fn add_derived(&mut self, made: &Value) {
+        let mut open = vec![made];
+        while let Some(value) = open.pop() {
+            match value {
+                Value::String(text) if std::ptr::eq(value, made) || text.len() >= SHORTEST_WITHIN => {
+                    self.add(text);
+                }
+                Value::Number(number) if number.as_str().len() >= SHORTEST_WITHIN => {
+                    self.add(number.as_str())
+                }
+                Value::Array(list) => open.extend(list),
+                Value::Object(map) => open.extend(map.values()),
+                _ => {}
+            }
+        }
+        let is_filled = made.as_array().is_some_and(|list| !list.is_empty())
+            || made.as_object().is_some_and(|map| !map.is_empty());
+        if is_filled && !self.wholes.contains(made) {
+            self.wholes.push(made.clone());
+        }
+    }
+
+    /// Whether none of the known secrets is in these parameters, whatever the names in them.
+    #[must_use]
+    pub fn leaves_values_of(&self, params: &Params) -> bool {
+        params.iter().all(|(key, value)| self.text(key) == *key && self.by_value(value) == *value)
     }
 
     /// Whether this is one of the secrets, from end to end.
@@ -158,6 +190,7 @@ impl Mask {
             Value::Number(number) => {
                 return self.values.is_empty() || !self.values.contains(&number.to_string());
             }
+            Value::Array(_) | Value::Object(_) if self.wholes.contains(value) => return false,
             Value::Array(list) => lists.push(list),
             Value::Object(map) => open.push(map),
             Value::Null | Value::Bool(_) => {}
@@ -192,6 +225,7 @@ impl Mask {
     pub fn value(&self, value: &Value) -> Value {
         match value {
             Value::String(text) => Value::String(self.text(text)),
+            Value::Array(_) | Value::Object(_) if self.wholes.contains(value) => Value::from(MASKED),
             Value::Array(list) => list.iter().map(|item| self.value(item)).collect(),
             Value::Object(map) => Value::Object(self.params(map)),
             Value::Number(number) if self.values.contains(&number.to_string()) => {
@@ -217,6 +251,7 @@ impl Mask {
     #[must_use]
     pub fn by_value(&self, value: &Value) -> Value {
         match value {
+            Value::Array(_) | Value::Object(_) if self.wholes.contains(value) => Value::from(MASKED),
             Value::Array(list) => list.iter().map(|item| self.by_value(item)).collect(),
             Value::Object(map) => {
                 map.iter().map(|(key, value)| (self.text(key), self.by_value(value))).collect()

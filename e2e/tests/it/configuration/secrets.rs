@@ -4,11 +4,13 @@
 //! |---|---|
 //! | ${env:NAME} or ${file:/path} (trailing newline cut) | `references_are_resolved_for_the_tasks_own_script` |
 //! | A secret reaches only the component that its own task names | `references_are_resolved_for_the_tasks_own_script`, `nobody_else_sees_a_secret` |
+//! | everywhere else it reads `***`: also what a template makes of a secret | `what_a_template_makes_of_a_secret_stays_with_its_task` |
 //! | a value under a name that contains password, passphrase, … (a …_file name aside) | `names_make_secrets` |
 //! | everywhere else, in logs, print, exe_done, errors, it reads *** | `nobody_else_sees_a_secret`, `names_make_secrets`, `a_report_of_a_mistake_shows_no_secret` |
 //! | A file that group or others can read while it holds a literal secret gets a warning | `a_readable_file_with_a_literal_secret_earns_a_warning` |
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 use e2e::daemon::{DONE, Daemon, HEAD};
 use e2e::place::Place;
@@ -101,6 +103,63 @@ router:
             assert!(!text.contains(secret), "{who} sees {secret}: {text}");
         }
     }
+}
+
+/// Every file below a folder that holds one of these texts.
+fn files_that_hold(folder: &Path, texts: &[&str], found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        if entry.file_type().unwrap().is_dir() {
+            files_that_hold(&path, texts, found);
+        } else if let Ok(bytes) = std::fs::read(&path) {
+            let text = String::from_utf8_lossy(&bytes);
+            found.extend(texts.iter().any(|secret| text.contains(secret)).then_some(path));
+        }
+    }
+}
+
+#[test]
+fn what_a_template_makes_of_a_secret_stays_with_its_task() {
+    let place = Place::new();
+    // The first attempt is killed with the daemon, the second one ends.
+    let script = place.script(
+        "leak.sh",
+        "echo \"$1 $2 $3\"; [ -e @DIR@/first ] || { touch @DIR@/first; exec sleep 60; }; echo \"$1 $2 $3\" >@DIR@/seen",
+    );
+    let config = format!(
+        "log: {{level: DEBUG}}
+state_dir: '@DIR@/state'
+{HEAD}
+router:
+  run:
+    trigger: manual
+    selector: all
+    task: {{t: local_command}}
+    select_param: {{tok: '${{env:E2E_SECRET}}'}}
+    policy: {{retry: {{max: 1, delay: 100ms, on: [lost]}}}}
+    job_param:
+      cmd: {script}
+      arg: ['{{{{ select_param.tok[:14] }}}}', '{{{{ select_param.tok | upper }}}}', '{{{{ trigger_param.user | upper }}}}']
+{DONE}"
+    );
+    let daemon = with_secrets(&place, &config);
+    daemon.post(&json!({"user": "somebody"}));
+    e2e::wait::until("the first attempt", || place.read("first"));
+    daemon.signal("KILL");
+    assert_eq!(daemon.wait_end(), None, "it was killed");
+    let before = daemon.log();
+    drop(daemon);
+    let daemon = with_secrets(&place, &config);
+    let done = daemon.wait_print("exe_done of t", |value| value["trigger_param"]["task"] == "t");
+    assert_eq!(place.read("seen").as_deref(), Some("from-the-env-4 FROM-THE-ENV-4713 SOMEBODY\n"));
+    assert_eq!(done["trigger_param"]["job_param"]["arg"], json!(["***", "***", "SOMEBODY"]));
+    let secrets = ["from-the-env-4", "FROM-THE-ENV"];
+    for text in [before, daemon.log()] {
+        assert!(!secrets.iter().any(|secret| text.contains(secret)), "{text}");
+    }
+    let mut found = Vec::new();
+    files_that_hold(&place.path("state"), &secrets, &mut found);
+    assert_eq!(found, Vec::<PathBuf>::new());
 }
 
 #[test]
