@@ -182,3 +182,26 @@ fn job(row: &Row<'_>, state: &JobState, seal: &Seal) -> rusqlite::Result<StoredJ
     };
     Ok(StoredJob { job, secrets: StoredSecrets::Hidden, broken })
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::*;
+    use crate::history::schema;
+
+    #[test]
+    fn what_is_read_one_by_one_is_prepared_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        drop(schema::open(&path).unwrap());
+        let reader = schema::connect(&path, false).unwrap();
+        let sql = format!("{JOB} WHERE j.id = ?1");
+        for id in ["a", "b", "c"] {
+            assert!(!reader.prepare_cached(&sql).unwrap().exists([id]).unwrap());
+        }
+        let statement = reader.prepare_cached(&sql).unwrap();
+        assert_eq!(statement.get_status(StatementStatus::Run), 3);
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+    }
+}

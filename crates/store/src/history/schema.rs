@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::journal::disk_space;
@@ -251,6 +252,12 @@ fn layout(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Vec<Stri
     Ok(tables)
 }
 
+/// Lets a statement that is kept be prepared once. Otherwise SQLite looks for a better plan whenever its values change,
+/// and rusqlite clears them each time.
+pub(crate) fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
+}
+
 /// A connection to the file as it is.
 pub(crate) fn connect(path: &Path, write: bool) -> rusqlite::Result<Connection> {
     // Also a reader writes the index of the log.
@@ -258,6 +265,7 @@ pub(crate) fn connect(path: &Path, write: bool) -> rusqlite::Result<Connection> 
     let connection = Connection::open_with_flags(path, access)?;
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(64);
+    keep_plans(&connection)?;
     if write {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;

@@ -110,6 +110,7 @@ impl IdempotencyKeys {
                 Some(connection) => connection,
                 none => {
                     let connection = Connection::open_in_memory()?;
+                    schema::keep_plans(&connection)?;
                     connection.execute_batch(schema::IDEMPOTENCY)?;
                     none.insert(connection)
                 }
