@@ -30,13 +30,20 @@ impl RecordBatch {
 pub(super) struct Gathering {
     /// How many events were written together the last time.
     events: usize,
+    /// How long it took to write them.
+    took: Duration,
 }
 
 impl Gathering {
-    /// Waits for the other events of those who were served together the last time: one sync for all of them costs them
-    /// less than two. A single sender waits for nobody.
+    /// How long it took to write what was gathered.
+    pub(super) fn took(&mut self, took: Duration) {
+        self.took = took;
+    }
+
+    /// Waits for the other events of those who were served together the last time, no longer than another sync would
+    /// take: one for all of them then costs them less than two. A single sender waits for nobody.
     pub(super) fn wait(&mut self, group: &mut Vec<RecordBatch>, batches: &Receiver<RecordBatch>) {
-        let until = Instant::now() + LONGEST;
+        let until = Instant::now() + LONGEST.min(self.took);
         let mut events = group.iter().map(RecordBatch::events).sum();
         while events > 0
             && events < self.events
@@ -83,7 +90,7 @@ mod tests {
 
     #[test]
     fn those_who_were_served_together_are_waited_for() {
-        let mut gathering = Gathering::default();
+        let mut gathering = Gathering { took: LONGEST, ..Gathering::default() };
         let (sender, receiver) = sync_channel(10);
         for (first, others, gathered) in [
             // At first nobody is waited for.
@@ -105,5 +112,21 @@ mod tests {
             assert_eq!(group.len(), gathered, "{first} {count}");
             while receiver.try_recv().is_ok() {}
         }
+    }
+
+    #[test]
+    fn nobody_is_waited_for_where_writing_takes_no_time() {
+        let mut gathering = Gathering::default();
+        let (sender, receiver) = sync_channel(10);
+        for (took, longest) in
+            [(Duration::ZERO, Duration::from_micros(200)), (LONGEST, Duration::from_secs(1))]
+        {
+            gathering.wait(&mut vec![batch(1), batch(1)], &receiver);
+            gathering.took(took);
+            let before = Instant::now();
+            gathering.wait(&mut vec![batch(1)], &receiver);
+            assert!(before.elapsed() < longest, "{took:?}");
+        }
+        drop(sender);
     }
 }

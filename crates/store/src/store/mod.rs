@@ -380,7 +380,9 @@ impl JournalWriter {
         if frames.len() == 0 {
             return self.log.probe().map_err(explain);
         }
+        let before = Instant::now();
         let number = self.log.append(frames).map_err(explain)?;
+        self.gathering.took(before.elapsed());
         for (number, batch) in (number..).zip(group.iter().filter(|batch| !batch.records.is_empty())) {
             self.unindexed.wrote(number, &batch.records);
         }

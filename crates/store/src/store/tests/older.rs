@@ -1,5 +1,7 @@
 //! What earlier versions stored.
 
+use herald_core::clock::TestClock;
+
 use super::*;
 
 #[tokio::test]
@@ -77,7 +79,9 @@ fn stored_by(version: &str) -> tempfile::TempDir {
 #[tokio::test]
 async fn what_an_earlier_version_stored_is_migrated() {
     let folder = stored_by("v3");
-    let store = open_for_ever(folder.path());
+    // Of that day: later its keys are forgotten.
+    let clock = TestClock::at(Timestamp::from_second(1_795_902_900).unwrap());
+    let store = JournalStore::open(folder.path(), KEEP_OLD, Arc::new(clock)).unwrap();
     // From the history, and from the log that was not in it yet.
     let (first, second) = ("01a22426-85e4-72c8-bddb-f0797fde674b", "01a22426-a970-7729-848e-b32b8d9c323f");
     for (id, n, routed) in [(first, 1, 2), (second, 2, 2)] {
