@@ -84,7 +84,8 @@ impl Filled {
         let scope = route.job_scope(about(activation, plan), &self.job_id, &self.select_param, 1);
         let rendered = render(template.clone(), scope, activation.trigger_param.size()).await;
         if let Ok(made) = &rendered {
-            self.mask = template.mask(&self.mask, &self.select_param, made);
+            let shown = || activation.trigger_param.params().clone();
+            self.mask = template.mask(&self.mask, &self.select_param, shown, made);
         }
         self.job_param = Some(rendered.map_err(JobParamError));
     }
@@ -94,7 +95,10 @@ impl Filled {
 pub(super) fn mask_of(job: &Job, route: Option<&Route>, plan: &Plan) -> Arc<Mask> {
     let templates = route.and_then(|route| route.templates.as_ref());
     match templates.and_then(|templates| templates.job_param.as_ref()) {
-        Some(template) => template.mask(&plan.mask, &job.select_param, &job.job_param),
+        Some(template) => {
+            let shown = || job.trigger_param.params().clone();
+            template.mask(&plan.mask, &job.select_param, shown, &job.job_param)
+        }
         None => plan.mask.clone(),
     }
 }

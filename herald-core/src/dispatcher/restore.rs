@@ -121,7 +121,8 @@ impl Today {
         if let Some(template) = &templates.job_param
             && let Ok(filled) = template.render(&scope())
         {
-            today.mask = template.mask(mask, &today.select_param, &filled);
+            let shown = || job.trigger_param.params().clone();
+            today.mask = template.mask(mask, &today.select_param, shown, &filled);
             today.job_param = Arc::new(filled);
         }
         today

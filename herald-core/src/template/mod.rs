@@ -3,7 +3,7 @@
 //! A text that is one expression alone keeps the type of its value. What is not defined is an error that names it.
 //! Rendering is bounded by fuel, so that no template takes long.
 
-mod asked;
+mod blocks;
 mod convert;
 mod derived;
 mod engine;
@@ -14,13 +14,13 @@ mod render_error;
 use std::sync::{Arc, OnceLock};
 
 use herald_base::depth::{self, TooDeep};
-use minijinja::{Environment, Expression};
+use minijinja::{Environment, Expression, Value as Made};
 use serde_json::Value;
 
 use crate::event::activation::Name;
 use crate::value::param::Params;
 use crate::value::secret::Mask;
-use asked::AskedNames;
+use blocks::without_slices;
 pub use convert::NotJson;
 use derived::DerivedReads;
 pub use engine::Scope;
@@ -89,9 +89,10 @@ impl Compiler {
         if !params.values().any(holds_template) {
             return None;
         }
-        let mut compiling = Compiling { compiler: self, whose, is_secret, problems };
+        let mut compiling = Compiling { compiler: self, whose, is_secret, problems, derives: false };
         let node = compiling.map(params, &Path::top());
-        Some(Template { node, texts: self.shared.clone() })
+        let derives = compiling.derives;
+        Some(Template { node, texts: self.shared.clone(), derives })
     }
 
     /// All templates are compiled.
@@ -108,6 +109,8 @@ struct Compiling<'a> {
     whose: For,
     is_secret: &'a dyn Fn(&str) -> bool,
     problems: &'a mut Vec<Problem>,
+    /// Whether a template makes something new of parameters of the selector.
+    derives: bool,
 }
 
 impl Compiling<'_> {
@@ -141,12 +144,15 @@ impl Compiling<'_> {
         if let Some(inner) = alone(text) {
             let wrong = |error: minijinja::Error| wrong(&error, inner, at);
             let expression = ALONE.compile_expression_owned(inner.to_owned()).map_err(wrong)?;
-            let asked = AskedNames::default();
+            let sliced = without_slices(inner).and_then(|inner| ALONE.compile_expression_owned(inner).ok());
+            let sliced = sliced.map(|expression| expression.undeclared_variables(false)).unwrap_or_default();
+            self.names(expression.undeclared_variables(false).into_iter().chain(sliced).collect(), text, at)?;
             let tried =
-                LENIENT.compile_expression_owned(inner.to_owned()).and_then(|e| e.eval(asked.context()));
-            self.names(asked.and(expression.undeclared_variables(false)), text, at)?;
+                LENIENT.compile_expression_owned(inner.to_owned()).and_then(|e| e.eval(Made::UNDEFINED));
             unknown(tried.err(), inner, at)?;
-            return Ok(TemplateNode::Alone(Arc::new(expression), inner.into(), DerivedReads::of(text)));
+            let reads = DerivedReads::of_expression(inner);
+            self.derives |= reads.are_some();
+            return Ok(TemplateNode::Alone(Arc::new(expression), inner.into(), reads));
         }
         let name = self.compiler.count.to_string();
         let texts = self.compiler.texts.get_or_insert_with(|| ALONE.clone());
@@ -154,11 +160,18 @@ impl Compiling<'_> {
         added.map_err(|error| wrong(&error, text, at))?;
         self.compiler.count += 1;
         let undeclared = texts.get_template(&name).map(|template| template.undeclared_variables(false));
-        let asked = AskedNames::default();
-        let tried = LENIENT.render_str(text, asked.context());
-        self.names(asked.and(undeclared.unwrap_or_default()), text, at)?;
-        unknown(tried.err(), text, at)?;
-        Ok(TemplateNode::Text(name.into(), DerivedReads::of(text)))
+        let sliced = without_slices(text).and_then(|text| {
+            ALONE
+                .template_from_named_str("sliced", &text)
+                .ok()
+                .map(|sliced| sliced.undeclared_variables(false))
+        });
+        let undeclared = undeclared.unwrap_or_default().into_iter().chain(sliced.unwrap_or_default());
+        self.names(undeclared.collect(), text, at)?;
+        unknown(LENIENT.render_str(text, Made::UNDEFINED).err(), text, at)?;
+        let reads = DerivedReads::of_text(text);
+        self.derives |= reads.are_some();
+        Ok(TemplateNode::Text(name.into(), reads))
     }
 
     /// Names that are not defined.
@@ -198,6 +211,7 @@ fn alone(text: &str) -> Option<&str> {
 pub struct Template {
     node: TemplateNode,
     texts: Arc<OnceLock<Environment<'static>>>,
+    derives: bool,
 }
 
 #[derive(Clone)]
@@ -230,17 +244,26 @@ impl Template {
     }
 
     /// The mask, which hides too what the templates made of the secrets in `select_param`. `made` is what
-    /// [`Self::render`] gave.
+    /// [`Self::render`] gave, `shown` the parameters of the event, which everybody may see.
     #[must_use]
-    pub fn mask(&self, mask: &Arc<Mask>, select_param: &Params, made: &Params) -> Arc<Mask> {
-        let mut found = Vec::new();
+    pub fn mask(
+        &self,
+        mask: &Arc<Mask>,
+        select_param: &Params,
+        shown: impl FnOnce() -> Arc<Params>,
+        made: &Params,
+    ) -> Arc<Mask> {
+        if !self.derives {
+            return mask.clone();
+        }
+        let (mut found, shown) = (Vec::new(), shown());
         if let TemplateNode::Map(nodes) = &self.node {
             let parts = nodes.iter().filter_map(|(key, node)| Some((node, made.get(key)?)));
             let mut open: Vec<(&TemplateNode, &Value)> = parts.collect();
             while let Some((node, made)) = open.pop() {
                 match (node, made) {
                     (TemplateNode::Text(_, reads) | TemplateNode::Alone(_, _, reads), made) => {
-                        found.extend(reads.is_secret(made, select_param, mask).then_some(made));
+                        reads.secrets(made, select_param, &shown, mask, &mut found);
                     }
                     (TemplateNode::List(nodes), Value::Array(list)) => open.extend(nodes.iter().zip(list)),
                     (TemplateNode::Map(nodes), Value::Object(map)) => {
@@ -253,8 +276,8 @@ impl Template {
         if found.is_empty() {
             return mask.clone();
         }
-        let mut whole = Mask::clone(mask);
-        found.into_iter().for_each(|made| whole.add_derived(made));
+        let mut whole = Mask::over(mask.clone());
+        found.iter().for_each(|made| whole.add_derived(made));
         Arc::new(whole)
     }
 

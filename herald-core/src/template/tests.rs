@@ -258,14 +258,43 @@ fn long_texts_are_filled_in_up_to_their_bound() {
 }
 
 #[test]
-fn what_a_template_makes_of_a_secret_is_hidden() {
+fn good_templates_are_good_also_where_trying_them_fails() {
+    for template in [
+        "{% for f in trigger_param.files %}{{ f }} {% endfor %}{{ trigger_param.ref | quote }}",
+        "{% if trigger_param.tag %}{% set v = trigger_param.tag %}{{ v }}{% endif %}{{ trigger_param.ref | quote }}",
+        "{% macro f(n) %}{{ n }}{% if n > 1 %}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(3) }}",
+        "{% for f in trigger_param.files[:2] %}{{ f[1:] | quote }}{{ loop.index }}{% endfor %}",
+        "{% set v = trigger_param.ref %}{{ v[5:] }}",
+        "{{ range(3)[1:] }} {{ [{'a': job_id}][0:] }}",
+    ] {
+        assert_eq!(compile(json!(template)).1, [], "{template}");
+    }
+}
+
+/// With these parameters of the selector, of which `hunter22secret` is known to be secret, and this event.
+fn masked(template: &Value) -> (Value, Arc<Mask>) {
     let select = json!({
-        "tok": "hunter22secret", "other": "plain", "deep": {"tok": "hunter22secret", "b": "open"}, "keys": ["hunter22secret"],
+        "tok": "hunter22secret", "other": "plain", "deep": {"tok": "hunter22secret", "b": "open"},
+        "keys": ["hunter22secret"], "x": 4,
     });
     let select = Arc::new(select.as_object().unwrap().clone());
+    let event = Arc::new(json!({"env": "prod", "user": "somebody"}).as_object().unwrap().clone());
     let mut mask = Mask::new();
     mask.add("hunter22secret");
     let mask = Arc::new(mask);
+    let (compiled, problems) = compile(template.clone());
+    assert_eq!(problems, [], "{template}");
+    let compiled = compiled.unwrap();
+    let params = [("select_param", &select), ("trigger_param", &event)];
+    let made = compiled.render(&Scope::new(&[("job_id", json!("id-1"))], &params)).unwrap();
+    let whole = compiled.mask(&mask, &select, || event.clone(), &made);
+    assert_eq!(whole.hides_nothing_in(&made), whole.params(&made) == made, "{template}");
+    assert_eq!(whole.by_value(&made["p"]), whole.params(&made)["p"], "{template}");
+    (whole.params(&made)["p"].clone(), whole)
+}
+
+#[test]
+fn what_a_template_makes_of_a_secret_is_hidden() {
     for (template, shown) in [
         // Copies are hidden by what they are, and the rest is shown.
         (json!("{{ select_param.tok }}"), json!("***")),
@@ -275,32 +304,86 @@ fn what_a_template_makes_of_a_secret_is_hidden() {
         (json!("{{ select_param.keys[0] }}"), json!("***")),
         // What is made of it.
         (json!("{{ select_param.tok[:12] }}"), json!("***")),
-        (json!("{{ select_param.tok[:2] }}"), json!("***")),
         (json!("{{ select_param.tok | upper }}"), json!("***")),
         (json!("{{ select_param['tok'] | reverse }}"), json!("***")),
         (json!("{{ select_param.tok | list }}"), json!("***")),
-        (json!({"a": ["x", "b={{ select_param.deep.tok | upper }}"]}), json!({"a": ["x", "***"]})),
+        (json!({"a": ["x", "b={{ select_param.deep.tok | upper }}"]}), json!({"a": ["x", "b=***"]})),
         (json!("{% set t = select_param %}{{ t.tok[:6] }}"), json!("***")),
         (json!("{% for c in select_param.keys[0] %}{{ c }}-{% endfor %}"), json!("***")),
         (json!("{{ '}}' ~ select_param.tok | upper }}"), json!("***")),
+        (json!(r"{{ 'it\'s }}' ~ select_param.tok | upper }}"), json!("***")),
         (json!("{{ (select_param | dictsort)[3][1][:9] }}"), json!("***")),
+        (json!("{{ {'a': {'b': {'c': job_id}}, 'k': select_param.tok | upper} }}"), json!("***")),
+        (json!("{{ select_param.tok[:5] }}{{ select_param.tok[5:] | upper }}"), json!("***")),
+        (json!("a {{ select_param.tok[:2] }} b"), json!("***")),
         // What does not come from it.
         (json!("{{ select_param.other | upper }}"), json!("PLAIN")),
         (json!("{{ select_param.deep.b | upper }}"), json!("OPEN")),
         (json!("{{ 'production' if select_param.tok else 'test' }}"), json!("production")),
+        (json!("{{ 8080 if select_param.tok else 9090 }}"), json!(8080)),
+        (json!("{{ trigger_param.env if select_param.tok else 'test' }}"), json!("prod")),
+        (json!("{{ select_param.other if select_param.tok else '' }}"), json!("plain")),
         (json!("{{ select_param.tok | length }}"), json!(14)),
         (json!("{{ select_param.tok == 'x' }}"), json!(false)),
         (json!("select_param.tok {{ job_id | upper }}"), json!("select_param.tok ID-1")),
     ] {
-        let (compiled, problems) = compile(template.clone());
-        assert_eq!(problems, [], "{template}");
-        let compiled = compiled.unwrap();
-        let scope = Scope::new(&[("job_id", json!("id-1"))], &[("select_param", &select)]);
-        let made = compiled.render(&scope).unwrap();
-        let whole = compiled.mask(&mask, &select, &made);
-        assert_eq!(whole.params(&made)["p"], shown, "{template}");
-        assert_eq!(whole.by_value(&made["p"]), shown, "{template}");
-        assert_eq!(whole.hides_nothing_in(&made), shown == made["p"], "{template}");
-        assert!(!whole.text("HUNTER22SECRET was hunter22secr").contains("hunter22secret"));
+        assert_eq!(masked(&template).0, shown, "{template}");
+    }
+}
+
+#[test]
+fn what_a_script_prints_of_it_is_hidden() {
+    for (template, says, shown) in [
+        ("echo {{ select_param.tok[:12] }}", "hunter22secr", "***"),
+        (
+            "--key={{ select_param.tok | upper }} --user={{ trigger_param.user | upper }}",
+            "HUNTER22SECRET SOMEBODY",
+            "*** SOMEBODY",
+        ),
+        ("{{ select_param.tok | upper }} try {{ job_id }}\n", "HUNTER22SECRET try 2", "*** try 2"),
+        ("{{ trigger_param.env if select_param.tok else 'test' }}", "deploy-prod", "deploy-prod"),
+    ] {
+        assert_eq!(masked(&json!(template)).1.text(says), shown, "{template}");
+    }
+}
+
+#[test]
+fn odd_texts_are_read_to_their_end() {
+    let parts = [
+        "{{",
+        "}}",
+        "{%",
+        "%}",
+        "'",
+        "\"",
+        "\\",
+        "ä",
+        "a",
+        "select_param",
+        ".tok",
+        "[",
+        "]",
+        ":",
+        "{",
+        "}",
+        " ",
+        "-",
+    ];
+    let select = json!({"tok": "hunter22secret"}).as_object().unwrap().clone();
+    let mut mask = Mask::new();
+    mask.add("hunter22secret");
+    let mut state = 1_u64;
+    for _ in 0..20_000 {
+        let mut text = String::new();
+        for _ in 0..12 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            text.push_str(parts[usize::try_from(state >> 33).unwrap() % parts.len()]);
+        }
+        for made in [text.clone(), text.replace("select_param", "ä")] {
+            let mut found = Vec::new();
+            for reads in [DerivedReads::of_text(&text), DerivedReads::of_expression(&text)] {
+                reads.secrets(&json!(made), &select, &Params::new(), &mask, &mut found);
+            }
+        }
     }
 }

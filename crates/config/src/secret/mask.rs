@@ -1,6 +1,7 @@
 //! Hides secrets in what is shown and recorded.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -14,10 +15,14 @@ pub const REQUEST: &str = "_request";
 const RAW: [&str; 2] = ["body", "body_base64"];
 /// The shortest secret that is also hidden inside longer texts; a shorter one only where it is the whole text.
 pub const SHORTEST_WITHIN: usize = 4;
+/// The longest whose other forms are known, in bytes: a key file fits.
+const LONGEST_ENCODED: usize = 64 << 10;
 
 /// Hides the secrets of one configuration: by name, and by value wherever a known value turns up.
 #[derive(Default, Clone)]
 pub struct Mask {
+    /// What it hides beside its own.
+    base: Option<Arc<Mask>>,
     values: BTreeSet<String>,
     /// Their other forms.
     encoded: BTreeSet<String>,
@@ -32,33 +37,59 @@ impl Mask {
         Self::default()
     }
 
+    /// Hides what this one hides, which is shared and not copied.
+    #[must_use]
+    pub fn over(base: Arc<Mask>) -> Self {
+        Self { base: Some(base), ..Self::default() }
+    }
+
+    fn layers(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |mask| mask.base.as_deref())
+    }
+
+    fn holds(&self, text: &str) -> bool {
+        self.layers().any(|mask| mask.values.contains(text))
+    }
+
+    fn holds_whole(&self, value: &Value) -> bool {
+        self.layers().any(|mask| mask.wholes.contains(value))
+    }
+
+    fn plain(&self) -> impl Iterator<Item = &String> {
+        self.layers().flat_map(|mask| &mask.values)
+    }
+
     /// Hides this value too, wherever it turns up, also in Base64, hexadecimal, or as in a URL.
     pub fn add(&mut self, secret: &str) {
-        if !secret.is_empty() && self.values.insert(secret.to_owned()) {
-            self.encoded.extend(encoded::forms(secret));
+        if !secret.is_empty() && !self.holds(secret) {
+            self.values.insert(secret.to_owned());
+            if secret.len() <= LONGEST_ENCODED {
+                self.encoded.extend(encoded::forms(secret));
+            }
         }
     }
 
-    /// Hides what a template made of a secret: a text as any other secret, a number of four digits or more, a list or
-    /// a map as a whole.
+    /// Hides what a template made of a secret: a text of four bytes or more as any other secret, a number of four
+    /// digits or more, a list or a map as a whole and what is in it.
     pub fn add_derived(&mut self, made: &Value) {
         let mut open = vec![made];
         while let Some(value) = open.pop() {
             match value {
-                Value::String(text) if std::ptr::eq(value, made) || text.len() >= SHORTEST_WITHIN => {
-                    self.add(text);
-                }
+                Value::String(text) if text.len() >= SHORTEST_WITHIN => self.add(text),
                 Value::Number(number) if number.as_str().len() >= SHORTEST_WITHIN => {
                     self.add(number.as_str())
                 }
                 Value::Array(list) => open.extend(list),
-                Value::Object(map) => open.extend(map.values()),
+                Value::Object(map) => {
+                    map.keys().filter(|key| key.len() >= SHORTEST_WITHIN).for_each(|key| self.add(key));
+                    open.extend(map.values());
+                }
                 _ => {}
             }
         }
         let is_filled = made.as_array().is_some_and(|list| !list.is_empty())
             || made.as_object().is_some_and(|map| !map.is_empty());
-        if is_filled && !self.wholes.contains(made) {
+        if is_filled && !self.holds_whole(made) {
             self.wholes.push(made.clone());
         }
     }
@@ -72,7 +103,7 @@ impl Mask {
     /// Whether this is one of the secrets, from end to end.
     #[must_use]
     pub fn is_secret(&self, text: &str) -> bool {
-        self.values.contains(text)
+        self.holds(text)
     }
 
     /// This mask, and the values under secret names in these parameters: templates may have put them elsewhere, too.
@@ -96,13 +127,13 @@ impl Mask {
 
     /// The known secrets, and their other forms.
     pub fn values(&self) -> impl Iterator<Item = &str> {
-        self.values.iter().chain(&self.encoded).map(String::as_str)
+        self.layers().flat_map(|mask| mask.values.iter().chain(&mask.encoded)).map(String::as_str)
     }
 
     /// A text without the known secrets.
     #[must_use]
     pub fn text(&self, text: &str) -> String {
-        if self.values.contains(text) {
+        if self.holds(text) {
             return MASKED.to_owned();
         }
         let mut masked = text.to_owned();
@@ -144,7 +175,7 @@ impl Mask {
     /// held.
     #[must_use]
     pub fn may_hide_in(&self, json: &str) -> bool {
-        if self.values.is_empty() {
+        if self.plain().next().is_none() {
             return false;
         }
         let json = json.as_bytes();
@@ -165,7 +196,7 @@ impl Mask {
             secret.contains('e')
                 && secret.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'+' | b'-'))
         };
-        let numbers = self.values.iter().any(|secret| is_number(secret));
+        let numbers = self.plain().any(|secret| is_number(secret));
         numbers
             || self.values().any(|secret| {
                 (escapes && secret.contains(has_escape))
@@ -188,9 +219,9 @@ impl Mask {
         match value {
             Value::String(text) => return self.leaves(text),
             Value::Number(number) => {
-                return self.values.is_empty() || !self.values.contains(&number.to_string());
+                return !self.holds(number.as_str());
             }
-            Value::Array(_) | Value::Object(_) if self.wholes.contains(value) => return false,
+            Value::Array(_) | Value::Object(_) if self.holds_whole(value) => return false,
             Value::Array(list) => lists.push(list),
             Value::Object(map) => open.push(map),
             Value::Null | Value::Bool(_) => {}
@@ -205,12 +236,14 @@ impl Mask {
         let mut open = vec![value];
         while let Some(value) = open.pop() {
             match value {
-                Value::String(text) => found.extend(self.values.iter().filter(|v| text.contains(v.as_str()))),
-                Value::Number(number) => found.extend(self.values.get(&number.to_string())),
+                Value::String(text) => found.extend(self.plain().filter(|v| text.contains(v.as_str()))),
+                Value::Number(number) => {
+                    found.extend(self.layers().filter_map(|mask| mask.values.get(number.as_str())));
+                }
                 Value::Array(list) => open.extend(list),
                 Value::Object(map) => {
                     for (key, value) in map {
-                        found.extend(self.values.iter().filter(|v| key.contains(v.as_str())));
+                        found.extend(self.plain().filter(|v| key.contains(v.as_str())));
                         open.push(value);
                     }
                 }
@@ -225,12 +258,10 @@ impl Mask {
     pub fn value(&self, value: &Value) -> Value {
         match value {
             Value::String(text) => Value::String(self.text(text)),
-            Value::Array(_) | Value::Object(_) if self.wholes.contains(value) => Value::from(MASKED),
+            Value::Array(_) | Value::Object(_) if self.holds_whole(value) => Value::from(MASKED),
             Value::Array(list) => list.iter().map(|item| self.value(item)).collect(),
             Value::Object(map) => Value::Object(self.params(map)),
-            Value::Number(number) if self.values.contains(&number.to_string()) => {
-                Value::String(MASKED.to_owned())
-            }
+            Value::Number(number) if self.holds(number.as_str()) => Value::String(MASKED.to_owned()),
             other => other.clone(),
         }
     }
@@ -251,7 +282,7 @@ impl Mask {
     #[must_use]
     pub fn by_value(&self, value: &Value) -> Value {
         match value {
-            Value::Array(_) | Value::Object(_) if self.wholes.contains(value) => Value::from(MASKED),
+            Value::Array(_) | Value::Object(_) if self.holds_whole(value) => Value::from(MASKED),
             Value::Array(list) => list.iter().map(|item| self.by_value(item)).collect(),
             Value::Object(map) => {
                 map.iter().map(|(key, value)| (self.text(key), self.by_value(value))).collect()
@@ -298,7 +329,7 @@ impl Mask {
 
 impl std::fmt::Debug for Mask {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Mask({} values)", self.values.len())
+        write!(f, "Mask({} values)", self.plain().count())
     }
 }
 

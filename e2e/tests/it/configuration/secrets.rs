@@ -124,7 +124,7 @@ fn what_a_template_makes_of_a_secret_stays_with_its_task() {
     // The first attempt is killed with the daemon, the second one ends.
     let script = place.script(
         "leak.sh",
-        "echo \"$1 $2 $3\"; [ -e @DIR@/first ] || { touch @DIR@/first; exec sleep 60; }; echo \"$1 $2 $3\" >@DIR@/seen",
+        "echo \"${1#k=} $2 $3\"; [ -e @DIR@/first ] || { touch @DIR@/first; exec sleep 60; }; echo \"$1 $2 $3\" >@DIR@/seen",
     );
     let config = format!(
         "log: {{level: DEBUG}}
@@ -139,7 +139,7 @@ router:
     policy: {{retry: {{max: 1, delay: 100ms, on: [lost]}}}}
     job_param:
       cmd: {script}
-      arg: ['{{{{ select_param.tok[:14] }}}}', '{{{{ select_param.tok | upper }}}}', '{{{{ trigger_param.user | upper }}}}']
+      arg: ['k={{{{ select_param.tok[:14] }}}}', '{{{{ select_param.tok | upper }}}}', '{{{{ trigger_param.user | upper }}}}']
 {DONE}"
     );
     let daemon = with_secrets(&place, &config);
@@ -151,8 +151,8 @@ router:
     drop(daemon);
     let daemon = with_secrets(&place, &config);
     let done = daemon.wait_print("exe_done of t", |value| value["trigger_param"]["task"] == "t");
-    assert_eq!(place.read("seen").as_deref(), Some("from-the-env-4 FROM-THE-ENV-4713 SOMEBODY\n"));
-    assert_eq!(done["trigger_param"]["job_param"]["arg"], json!(["***", "***", "SOMEBODY"]));
+    assert_eq!(place.read("seen").as_deref(), Some("k=from-the-env-4 FROM-THE-ENV-4713 SOMEBODY\n"));
+    assert_eq!(done["trigger_param"]["job_param"]["arg"], json!(["k=***", "***", "SOMEBODY"]));
     let secrets = ["from-the-env-4", "FROM-THE-ENV"];
     for text in [before, daemon.log()] {
         assert!(!secrets.iter().any(|secret| text.contains(secret)), "{text}");
