@@ -210,9 +210,15 @@ mod tests {
 
     /// A configuration with one router, whose secret is this.
     fn plan(secret: &str) -> Plan {
+        let job_param =
+            json!({"cmd": "true", "git_password": secret, "arg": [secret, "plain"], "env": {"X": "a"}});
+        plan_of(secret, &json!({}), &job_param)
+    }
+
+    fn plan_of(secret: &str, select_param: &Value, job_param: &Value) -> Plan {
         let router = json!({"r": {
             "trigger": "t", "selector": "all", "task": {"k": "local"},
-            "job_param": {"cmd": "true", "git_password": secret, "arg": [secret, "plain"], "env": {"X": "a"}},
+            "select_param": select_param, "job_param": job_param,
         }});
         let known = KnownComponents {
             triggers: [("t".to_owned(), None)].into(),
@@ -289,20 +295,7 @@ mod tests {
         });
         let kept = json!({"arg": ["***", "***", "a ***"], "x": 1});
         for (secret, whole) in [("hunter22hunter22", true), ("correct-horse-2", true), ("", false)] {
-            let mut plan = plan("unused-secret");
-            let router = json!({"r": {
-                "trigger": "t", "selector": "all", "task": {"k": "local"},
-                "select_param": {"tok": secret}, "job_param": params,
-            }});
-            let known = KnownComponents {
-                triggers: [("t".to_owned(), None)].into(),
-                selectors: [("all".to_owned(), None)].into(),
-                executors: [("local".to_owned(), None)].into(),
-                secrets: None,
-            };
-            let mut mask = Mask::new();
-            mask.add(secret);
-            (plan.workflow, plan.mask) = (read(&router, &Value::Null, &known).0, Arc::new(mask));
+            let plan = plan_of(secret, &json!({"tok": secret}), &params);
             let mut stored = stored(kept.clone(), StoredSecrets::Hidden);
             stored.job.select_param = Arc::new(object(json!({"tok": "***"})));
             let RestoredJob { job, broken } = restore(&plan, stored);

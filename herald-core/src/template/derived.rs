@@ -78,17 +78,20 @@ impl DerivedReads {
         if !text.paths.iter().any(|path| reads_secret(path, select_param, mask)) {
             return;
         }
-        let is_open = |made: &Value| {
+        let is_open = |made: &Value, source: &str| {
             text.writes(made)
                 || mask.by_value(made) == MASKED
-                || holds(shown, made)
+                || (source.contains("trigger_param") && holds(shown, made))
                 || (holds(select_param, made) && mask.by_value(made) == *made)
         };
-        if is_open(made) {
+        if is_open(made, &text.source) {
             return;
         }
         match text.pieces(made) {
-            Some(pieces) => found.extend(pieces.into_iter().map(Value::from).filter(|piece| !is_open(piece))),
+            Some(pieces) => {
+                let pieces = pieces.into_iter().map(|(piece, block)| (Value::from(piece), block));
+                found.extend(pieces.filter(|(piece, block)| !is_open(piece, block)).map(|(piece, _)| piece));
+            }
             None => found.push(made.clone()),
         }
     }
@@ -106,9 +109,10 @@ impl DerivedText {
         }
     }
 
-    /// What the blocks gave that are no copies: what is between the texts around them. `None`: that cannot be said, or
-    /// a piece is so short that it is hidden only where it is the whole text.
-    fn pieces<'a>(&self, made: &'a Value) -> Option<Vec<&'a str>> {
+    /// What the blocks gave that are no copies, and these blocks: what is between the texts around them. `None`: that
+    /// cannot be said, since a text between two blocks may also be in what they gave, or a piece is so short that it is
+    /// not hidden by itself.
+    fn pieces<'a>(&'a self, made: &'a Value) -> Option<Vec<(&'a str, &'a str)>> {
         let mut rest = made.as_str().filter(|_| !self.has_statements)?;
         let (mut pieces, mut open, mut end) = (Vec::new(), None, 0);
         let blocks = blocks(&self.source);
@@ -121,17 +125,18 @@ impl DerivedText {
                 _ if block.is_none() => (rest.trim_end().strip_suffix(literal)?, ""),
                 None => ("", rest.trim_start().strip_prefix(literal)?),
                 // Two blocks side by side.
-                Some(_) if literal.is_empty() => return None,
+                Some(_) if literal.is_empty() || rest.matches(literal).nth(1).is_some() => return None,
                 Some(_) => rest.split_once(literal)?,
             };
-            if open == Some(true) {
-                pieces.push(before.trim());
+            if let Some(Some(block)) = open {
+                pieces.push((before.trim(), block));
             }
             rest = after;
             end = block.map_or(until, |block| block.end);
-            open = block.map(|block| !is_copy(block.inside) && !paths(block.inside).is_empty());
+            let derives = |inside: &&str| !is_copy(inside) && !paths(inside).is_empty();
+            open = block.map(|block| Some(block.inside).filter(derives));
         }
-        pieces.iter().all(|piece| piece.len() >= SHORTEST_WITHIN).then_some(pieces)
+        pieces.iter().all(|(piece, _)| piece.len() >= SHORTEST_WITHIN).then_some(pieces)
     }
 }
 

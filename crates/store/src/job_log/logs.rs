@@ -39,7 +39,7 @@ pub struct JobLogs {
     secrets: SearchCache,
 }
 
-/// The mask that was used last, and the search made from it: a configuration has one mask for all its jobs.
+/// The mask that was used last, and the search made from it: most jobs of a configuration share one mask.
 type SearchCache = Arc<Mutex<Option<(Arc<Mask>, Arc<SecretSearch>)>>>;
 
 impl JobLogs {
