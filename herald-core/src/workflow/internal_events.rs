@@ -2,6 +2,7 @@
 //! are routers, tasks and components of the names with which it is compared.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -15,12 +16,18 @@ use herald_config::problem::{Path, Problem, near_miss};
 /// The ends of a job that fire `exe_done`.
 const ENDS: [&str; 5] = ["succeeded", "failed", "timed_out", "cancelled", "lost"];
 
+/// The names of things, by what they are.
+type KnownNames<'a> = BTreeMap<&'static str, BTreeSet<&'a str>>;
+
 /// What such events hold in this configuration.
 pub(super) struct InternalEvents<'a> {
+    /// The section, as it is written.
+    routers: &'a Value,
+    known: &'a KnownComponents<'a>,
     /// The keys of each.
     keys: BTreeMap<&'static str, Vec<String>>,
-    /// Of `exe_done`: the values that a key can have.
-    names: BTreeMap<&'static str, BTreeSet<&'a str>>,
+    /// Of `exe_done`: the values that a key can have. Most configurations never ask.
+    names: OnceLock<KnownNames<'a>>,
 }
 
 impl<'a> InternalEvents<'a> {
@@ -32,21 +39,29 @@ impl<'a> InternalEvents<'a> {
             let keys = of_it.flat_map(|(names, _)| names.split(", ")).map(str::to_owned);
             (name, keys.collect())
         };
-        let all = || routers.as_object().into_iter().flatten();
-        let tasks =
-            all().filter_map(|(_, router)| router.get("task")?.as_object()).flat_map(|tasks| tasks.keys());
-        fn of<'k>(known: &'k BTreeMap<String, Option<&Description>>) -> impl Iterator<Item = &'k str> {
-            known.keys().map(String::as_str)
-        }
-        let names = [
-            ("router", all().map(|(name, _)| name.as_str()).collect()),
-            ("task", tasks.map(String::as_str).collect()),
-            ("trigger", of(&known.triggers).chain(INTERNAL).collect()),
-            ("selector", of(&known.selectors).collect()),
-            ("executor", of(&known.executors).collect()),
-            ("status", ENDS.into_iter().collect()),
-        ];
-        Self { keys: [keys(EXE_DONE), keys(NODE_STATE)].into(), names: names.into() }
+        let keys = [keys(EXE_DONE), keys(NODE_STATE)].into();
+        Self { routers, known, keys, names: OnceLock::new() }
+    }
+
+    fn names(&self) -> &KnownNames<'a> {
+        self.names.get_or_init(|| {
+            let all = || self.routers.as_object().into_iter().flatten();
+            let tasks = all()
+                .filter_map(|(_, router)| router.get("task")?.as_object())
+                .flat_map(|tasks| tasks.keys());
+            fn of<'k>(known: &'k BTreeMap<String, Option<&Description>>) -> impl Iterator<Item = &'k str> {
+                known.keys().map(String::as_str)
+            }
+            let names = [
+                ("router", all().map(|(name, _)| name.as_str()).collect()),
+                ("task", tasks.map(String::as_str).collect()),
+                ("trigger", of(&self.known.triggers).chain(INTERNAL).collect()),
+                ("selector", of(&self.known.selectors).collect()),
+                ("executor", of(&self.known.executors).collect()),
+                ("status", ENDS.into_iter().collect()),
+            ];
+            names.into()
+        })
     }
 
     /// A warning for each key that no event of this trigger has, and for each name that nothing has.
@@ -70,7 +85,7 @@ impl<'a> InternalEvents<'a> {
 
     fn unknown_names(&self, at: &LookedAt) -> Vec<Problem> {
         let [key] = at.path.as_slice() else { return Vec::new() };
-        let Some((kind, names)) = self.names.get_key_value(key.as_str()) else { return Vec::new() };
+        let Some((kind, names)) = self.names().get_key_value(key.as_str()) else { return Vec::new() };
         let unknown = at.compared.iter().filter(|(_, name)| !names.contains(name.as_str()));
         let doubt = |(param, name): &(&'static str, String)| {
             let problem = Problem::warning(Path::top().key(param), format!("there is no {kind} \"{name}\""));

@@ -11,9 +11,11 @@ mod read;
 mod route;
 mod route_params;
 mod scope;
+mod sections;
+mod unknown_keys;
 
 pub use model::{KnownComponents, Router, Workflow};
-pub use read::read;
 pub use route::{Route, Templates};
 pub use route_params::RouteParams;
 pub use scope::EventContext;
+pub use sections::read;

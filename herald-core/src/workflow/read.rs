@@ -1,4 +1,4 @@
-//! From the `router` and `preset` sections to a workflow, with all problems at once.
+//! From routers and presets as they are written to routes, with all problems at once.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
@@ -8,60 +8,36 @@ use serde_json::Value;
 use super::internal_events::InternalEvents;
 use super::merge::{Layer, MergedParams, origin};
 use super::misplaced::{block_with_task, misplaced};
-use super::model::{KnownComponents, Workflow};
+use super::model::KnownComponents;
+use super::policy;
 use super::route::{Route, Templates};
 use super::route_params::RouteParams;
-use super::{cycle, policy};
+use super::unknown_keys::unknown_keys;
 use crate::component::spec::Description;
 use crate::event::activation::{INTERNAL, Name};
 use crate::job::policy::Policy;
 use crate::template::{Compiler, For, Template};
 use crate::value::param::Params;
-use herald_config::problem::{Path, PathStep, Problem, Severity, kind_of, near_miss};
+use herald_config::problem::{Path, PathStep, Problem, kind_of, near_miss};
 
 const ROUTER_KEYS: [&str; 6] = ["trigger", "selector", "task", "select_param", "job_param", "policy"];
 /// What a preset without anything in it holds.
 static EMPTY: LazyLock<Params> = LazyLock::new(Params::new);
+/// The presets by name.
+pub(super) type Presets<'a> = HashMap<&'a str, &'a Params>;
 const TASK_KEYS: [&str; 4] = ["executor", "select_param", "job_param", "policy"];
 
-/// Reads the `router` and `preset` sections (JSON null: absent). The workflow holds what could be read; use it
-/// only when no problem is an error. Paths begin with `router` or `preset`.
-pub fn read(router: &Value, preset: &Value, known: &KnownComponents<'_>) -> (Workflow, Vec<Problem>) {
-    let mut reader = WorkflowReader {
-        known,
-        internal_events: InternalEvents::of(router, known),
-        presets: HashMap::new(),
-        names: HashSet::new(),
-        no_policy: Arc::default(),
-        merged: MergedParams::new(router.as_object().map_or(0, serde_json::Map::len)),
-        compiler: Compiler::default(),
-        problems: Vec::new(),
-    };
-    reader.read_presets(preset);
-    reader.check_presets();
-    let mut routes = Vec::new();
-    let top = Path::top().key("router");
-    match router {
-        Value::Null => {}
-        Value::Object(map) => {
-            for (name, body) in map {
-                reader.read_router(name, body, &top.key(name), &mut routes);
-            }
-        }
-        other => reader.wrong(&top, "a map of routers", other),
-    }
-    reader.compiler.finish();
-    let mut problems = reader.problems;
-    if problems.iter().all(|problem| problem.severity == Severity::Warning) {
-        problems.extend(cycle::warnings(&routes, known));
-    }
-    (Workflow::new(routes), problems)
+/// What came of reading routers.
+pub(super) struct ReadRouters {
+    pub(super) routes: Vec<Route>,
+    pub(super) problems: Vec<Problem>,
 }
 
-struct WorkflowReader<'a> {
+/// Reads routers one by one.
+pub(super) struct WorkflowReader<'a> {
     known: &'a KnownComponents<'a>,
-    internal_events: InternalEvents<'a>,
-    presets: HashMap<&'a str, &'a Params>,
+    internal_events: &'a InternalEvents<'a>,
+    presets: Presets<'a>,
     /// Names seen so far, so that ten thousand routers share one `print`.
     names: HashSet<Name>,
     no_policy: Arc<Policy>,
@@ -71,7 +47,54 @@ struct WorkflowReader<'a> {
 }
 
 impl<'a> WorkflowReader<'a> {
-    fn read_presets(&mut self, preset: &'a Value) {
+    /// Of a configuration with so many routers; no preset is known yet.
+    pub(super) fn new(
+        known: &'a KnownComponents<'_>,
+        internal_events: &'a InternalEvents<'a>,
+        routers: usize,
+    ) -> Self {
+        Self {
+            known,
+            internal_events,
+            presets: HashMap::new(),
+            names: HashSet::new(),
+            no_policy: Arc::default(),
+            merged: MergedParams::new(routers),
+            compiler: Compiler::default(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// The presets that are known.
+    pub(super) fn known_presets(&self) -> Presets<'a> {
+        self.presets.clone()
+    }
+
+    /// With these presets, which were checked.
+    pub(super) fn with_presets(self, presets: Presets<'a>) -> Self {
+        Self { presets, ..self }
+    }
+
+    /// Reads these routers, and ends.
+    pub(super) fn routers(mut self, routers: impl Iterator<Item = (&'a String, &'a Value)>) -> ReadRouters {
+        let (top, mut routes) = (Path::top().key("router"), Vec::new());
+        for (name, body) in routers {
+            self.read_router(name, body, &top.key(name), &mut routes);
+        }
+        self.compiler.finish();
+        ReadRouters { routes, problems: self.problems }
+    }
+
+    /// There are no routers, but something else in their place.
+    pub(super) fn no_routers(mut self, found: &Value) -> ReadRouters {
+        if !found.is_null() {
+            self.wrong(&Path::top().key("router"), "a map of routers", found);
+        }
+        self.compiler.finish();
+        ReadRouters { routes: Vec::new(), problems: self.problems }
+    }
+
+    pub(super) fn read_presets(&mut self, preset: &'a Value) {
         let top = Path::top().key("preset");
         match preset {
             Value::Null => {}
@@ -104,7 +127,7 @@ impl<'a> WorkflowReader<'a> {
     }
 
     /// Templates in presets are checked even where the preset is not used, or where something else replaces them.
-    fn check_presets(&mut self) {
+    pub(super) fn check_presets(&mut self) {
         let is_secret = |text: &str| self.known.secrets.is_some_and(|mask| mask.is_secret(text));
         let mut compiler = Compiler::default();
         for (name, params) in &self.presets {
@@ -121,7 +144,7 @@ impl<'a> WorkflowReader<'a> {
             return self.wrong(at, "a map with trigger, selector and task", body);
         };
         self.named(name, "router", at);
-        self.unknown_keys(body, &ROUTER_KEYS, at);
+        self.problems.extend(unknown_keys(body, &ROUTER_KEYS, at));
         let known = self.known;
         let trigger = self.component(body, "trigger", at, &known.triggers);
         let selector = self.component(body, "selector", at, &known.selectors);
@@ -193,7 +216,7 @@ impl<'a> WorkflowReader<'a> {
                 Some((executor, Vec::new(), Vec::new()))
             }
             Value::Object(body) => {
-                self.unknown_keys(body, &TASK_KEYS, at);
+                self.problems.extend(unknown_keys(body, &TASK_KEYS, at));
                 let known = self.known;
                 let executor = self.component(body, "executor", at, &known.executors);
                 let select = self.layers(body.get("select_param"), &at.key("select_param"));
@@ -345,21 +368,6 @@ impl<'a> WorkflowReader<'a> {
         result
     }
 
-    fn unknown_keys(&mut self, body: &Params, known: &[&str], at: &Path) {
-        for key in body.keys().filter(|key| !known.contains(&key.as_str())) {
-            let help = match near_miss(key, known.iter().copied()) {
-                _ if policy::holds(key) => format!("write  policy: {{{key}: …}}"),
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None => match last_words(known, key) {
-                    meant if meant.is_empty() => format!("expected one of: {}", known.join(", ")),
-                    meant => format!("did you mean `{}`?", meant.join("` or `")),
-                },
-            };
-            self.problems
-                .push(Problem::error(at.key(key), format!("unknown key `{key}`")).at_key().help(help));
-        }
-    }
-
     /// Checks that a router or a task has a name.
     fn named(&mut self, name: &str, what: &str, at: &Path) {
         if name.is_empty() {
@@ -381,11 +389,4 @@ impl<'a> WorkflowReader<'a> {
         self.names.insert(made.clone());
         made
     }
-}
-
-/// The keys whose last word this is, in one or in many: `param` of `job_param`.
-fn last_words<'k>(known: &[&'k str], key: &str) -> Vec<&'k str> {
-    let word = key.strip_suffix('s').unwrap_or(key);
-    let is_meant = |name: &&&str| name.rsplit_once('_').is_some_and(|(_, last)| last == word);
-    known.iter().filter(is_meant).copied().collect()
 }

@@ -9,6 +9,7 @@
 //! - `.inf` and `.nan` are refused: JSON cannot hold them.
 
 mod build;
+mod events;
 mod merge;
 mod open_node;
 mod report;
@@ -20,16 +21,15 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 use serde_json::Value;
-use serde_yaml::granit_parser::{Event, Parser, options};
 
 use crate::problem::{EntryPart, Path, Problem};
 use build::{Builder, Reading};
 use report::{Finding, SourceText};
 pub use report::{LocatedProblem, Problems};
-use tree::{DEEPEST, Tree};
+use tree::Tree;
 
 /// One YAML document with the place of everything in it.
 pub struct Document {
@@ -163,25 +163,12 @@ fn read_tree(text: &str, source: &mut SourceText, mut builder: Builder) -> Readi
         builder.fatal(0..0, "the file is larger than 4 GiB".to_owned());
         return builder.finish(source);
     }
-    let options = options! {
-        emit_comments: false,
-        emit_unresolved_aliases: true,
-        block_nesting_limit: DEEPEST,
-        flow_nesting_limit: DEEPEST,
-    };
-    for next in Parser::new_from_str_with_options(text, options) {
-        match next {
-            Ok((Event::StreamEnd, _)) => break,
-            Ok((event, span)) => {
-                let start = span.start.byte_offset().unwrap_or(0);
-                let end = span.end.byte_offset().unwrap_or(start);
-                builder.event(event, start..end.max(start));
-            }
+    events::each(text, |found| {
+        match found {
+            Ok((event, place)) => builder.event(event, place),
             Err(error) => builder.syntax_error(&error, text),
         }
-        if builder.is_over() {
-            break;
-        }
-    }
+        if builder.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
     builder.finish(source)
 }

@@ -304,3 +304,25 @@ const PIECES: [&str; 44] = [
     "~",
     " ",
 ];
+
+/// A thread of its own parses large texts.
+#[test]
+fn a_large_text_reads_like_a_small_one() {
+    let map: String =
+        (0..20_000).map(|n| format!("k{n}: {{a: [{n}, 'x y'], b: &b{n} t, c: *b{n}}}\n")).collect();
+    let document = Document::parse(&map, "f").unwrap();
+    assert_eq!(document.value().as_object().unwrap().len(), 20_000);
+    assert_eq!(document.value()["k19999"], serde_json::json!({"a": [19_999, "x y"], "b": "t", "c": "t"}));
+    let path = Path::top().key("k19999").key("b");
+    assert_eq!(document.locate(&path, EntryPart::Value).line, 20_000);
+    // What is wrong is found where it is, whether the text is read to its end or not.
+    for (wrong, at, what) in [
+        (format!("{map}k7: 1\n"), "f:20001:1", "k7"),
+        (format!("{map}l: [1\n"), "f:2000", "["),
+        (format!("a: 1\n---\n{map}"), "f:2:1", "second document"),
+        (format!("a: [1}}\n{map}"), "f:1:4", "mismatched"),
+    ] {
+        let problems = Document::parse(&wrong, "f").err().unwrap().to_string();
+        assert!(problems.contains(at) && problems.contains(what), "{at} {what}: {problems}");
+    }
+}
