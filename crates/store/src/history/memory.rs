@@ -127,6 +127,15 @@ impl KeptJob {
         }
     }
 
+    /// What a record changes of it. Returns by how many bytes it grows.
+    fn step(&mut self, record: &Record) -> usize {
+        let Some((_, step)) = JobStep::of(record) else { return 0 };
+        let Some(over) = self.state.apply(step) else { return 0 };
+        let size = PART + over.error.as_ref().map_or(0, String::len);
+        self.attempts.push(over);
+        size
+    }
+
     fn part(&self, part: ValueRoot) -> Params {
         match part {
             ValueRoot::State => Params::new(),
@@ -184,12 +193,14 @@ impl Inside {
                 self.events.put(&id, event, size);
             }
             Record::Routed { event_id, decisions, kept, at } => {
+                let mut has_unkept = !kept;
                 self.events.change(event_id, |event| {
                     event.routed_at = Some(whole_millis(*at));
                     event.decisions.clone_from(decisions);
+                    has_unkept |= event.has_unkept;
                     decisions.iter().map(|decision| PART + decision.why.len()).sum()
                 });
-                if !kept || self.events.get(event_id).is_some_and(|event| event.has_unkept) {
+                if has_unkept {
                     self.remove_event_without_jobs(event_id);
                 }
             }
@@ -203,25 +214,27 @@ impl Inside {
                 self.remove_event_without_jobs(&job.trigger_id);
             }
             Record::Ended { job, mask, verdict, cancelled_by, at, .. } => {
-                if self.jobs.get(&job.id).is_none() {
-                    // It was refused before it was queued, or is as old as those that are not kept any more.
-                    self.queued(job, mask, *at);
-                }
-                self.step(record);
-                self.jobs.change(&job.id, |kept| {
+                let ended = |kept: &mut KeptJob| {
                     kept.result = Some(verdict.result.clone());
                     kept.cancelled_by.clone_from(cancelled_by);
-                    PART + rough_size(&verdict.result)
-                });
+                    kept.step(record) + PART + rough_size(&verdict.result)
+                };
+                if !self.jobs.change(&job.id, ended) {
+                    // It was refused before it was queued, or is as old as those that are not kept any more.
+                    self.queued(job, mask, *at);
+                    self.jobs.change(&job.id, ended);
+                }
             }
-            Record::Started { .. } | Record::AttemptEnded { .. } => self.step(record),
+            Record::Started { job, .. } | Record::AttemptEnded { job, .. } => {
+                self.jobs.change(&job.id, |kept| kept.step(record));
+            }
             Record::Reached(_) => {}
         }
     }
 
     /// An event of which no job is kept goes as well.
     fn remove_event_without_jobs(&mut self, id: &Name) {
-        let has_job = self.jobs.entries.values().any(|(kept, _)| kept.job.trigger_id == *id);
+        let has_job = self.jobs.values().any(|kept| kept.job.trigger_id == *id);
         if !has_job && self.events.get(id).is_some_and(|event| event.routed_at.is_some()) {
             self.events.remove(id);
         }
@@ -232,8 +245,8 @@ impl Inside {
             IdKind::Job => FoundId { id: kept.job.id.clone(), job: None },
             IdKind::Event => FoundId { id: kept.job.trigger_id.clone(), job: Some(kept.job.id.clone()) },
         };
-        let mut jobs = self.jobs.entries.values().rev().map(|(kept, _)| kept);
-        let events = self.events.entries.keys().rev().filter(|_| lookup.kind == IdKind::Event);
+        let mut jobs = self.jobs.values().rev();
+        let events = self.events.ids().rev().filter(|_| lookup.kind == IdKind::Event);
         let mut events = events.map(|id| FoundId { id: id.clone(), job: None });
         match &lookup.wanted {
             WantedId::Latest { router: None } if lookup.kind == IdKind::Event => {
@@ -249,16 +262,6 @@ impl Inside {
                 newest_first(jobs.chain(events.filter(|found| part.is_in(&found.id))).collect())
             }
         }
-    }
-
-    fn step(&mut self, record: &Record) {
-        let Some((job, step)) = JobStep::of(record) else { return };
-        self.jobs.change(&job.id, |kept| {
-            let Some(over) = kept.state.apply(step) else { return 0 };
-            let size = PART + over.error.as_ref().map_or(0, String::len);
-            kept.attempts.push(over);
-            size
-        });
     }
 
     fn queued(&mut self, job: &Arc<Job>, mask: &Arc<Mask>, at: Timestamp) {
@@ -281,7 +284,7 @@ impl MemoryHistory {
     fn page(&self, query: &JobQuery) -> JobPage {
         let cursor = query.cursor.as_deref();
         let inside = self.inside();
-        let newest_first = inside.jobs.entries.values().rev().map(|(kept, _)| kept);
+        let newest_first = inside.jobs.values().rev();
         let mut jobs: Vec<JobSummaryView> = newest_first
             .filter(|kept| cursor.is_none_or(|cursor| &*kept.job.id < cursor))
             .filter(|kept| kept.is_wanted(query))
@@ -310,7 +313,7 @@ impl History for MemoryHistory {
 
     async fn job_counts(&self, query: JobQuery) -> Result<JobCounts, HistoryError> {
         let mut counts = JobCounts::new();
-        for (kept, _) in self.inside().jobs.entries.values().filter(|(kept, _)| kept.is_wanted(&query)) {
+        for kept in self.inside().jobs.values().filter(|kept| kept.is_wanted(&query)) {
             *counts.entry(kept.state.status.as_str()).or_default() += 1;
         }
         Ok(counts)
@@ -326,7 +329,7 @@ impl History for MemoryHistory {
             return Err(HistoryError::Cursor);
         }
         let inside = self.inside();
-        let newest_first = inside.events.entries.values().rev().map(|(kept, _)| kept.summary());
+        let newest_first = inside.events.values().rev().map(KeptEvent::summary);
         let before =
             |event: &EventSummaryView| query.cursor.as_deref().is_none_or(|cursor| &*event.id < cursor);
         let wanted = newest_first.filter(|event| before(event) && event.is_wanted(&query));
@@ -348,7 +351,7 @@ impl History for MemoryHistory {
         }
         let cursor = query.cursor.as_deref();
         let inside = self.inside();
-        let newest_first = inside.jobs.entries.values().rev().map(|(kept, _)| kept);
+        let newest_first = inside.jobs.values().rev();
         let mut collector = ResultCollector::new(&query);
         newest_first
             .filter(|kept| *kept.job.router == *query.router)

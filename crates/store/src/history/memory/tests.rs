@@ -310,7 +310,9 @@ async fn it_is_bounded_in_number_and_in_bytes() {
     }
     let kept = |recent: &MemoryHistory| {
         let inside = recent.inside();
-        (inside.events.entries.len(), inside.jobs.entries.len(), inside.events.bytes, inside.jobs.bytes)
+        let ((events, event_bytes), (jobs, job_bytes)) =
+            (inside.events.count_and_bytes(), inside.jobs.count_and_bytes());
+        (events, jobs, event_bytes, job_bytes)
     };
     assert_eq!((kept(&recent).0, kept(&recent).1), (MOST, MOST));
     assert!(recent.job(&id(99)).await.unwrap().is_none() && recent.job(&id(100)).await.unwrap().is_some());

@@ -10,7 +10,7 @@ use crate::history::job_times::{JobTime, JobTimes, JobTimesQuery, SCHEDULED_AT, 
 
 impl Inside {
     fn newest_first(&self) -> impl Iterator<Item = &KeptJob> {
-        self.jobs.entries.values().rev().map(|(kept, _)| kept)
+        self.jobs.values().rev()
     }
 
     pub(super) fn job_times(&self, query: &JobTimesQuery) -> JobTimes {
