@@ -1,6 +1,5 @@
 //! A whole Herald in code: register components, add routers, start, stop.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use crate::component::selector::Selector;
 use crate::component::supervisor::Supervisor;
 use crate::component::trigger::{ComponentError, Trigger};
 use crate::dispatcher::{Dispatcher, Handle, Setup};
-use crate::event::activation::{INTERNAL, Name};
+use crate::event::activation::{INTERNAL, Name, NameMap};
 use crate::journal::{Journal, MemoryJournal};
 use crate::plan::{Limits, Plan};
 use crate::value::param::Params;
@@ -23,10 +22,10 @@ use herald_config::yaml::Document;
 
 /// Collects components and routers, then starts.
 pub struct Herald {
-    triggers: HashMap<Name, Arc<dyn Trigger>>,
-    selectors: HashMap<Name, Arc<dyn Selector>>,
-    executors: HashMap<Name, Arc<dyn Executor>>,
-    max_jobs: HashMap<Name, usize>,
+    triggers: NameMap<Arc<dyn Trigger>>,
+    selectors: NameMap<Arc<dyn Selector>>,
+    executors: NameMap<Arc<dyn Executor>>,
+    max_jobs: NameMap<usize>,
     routers: Params,
     presets: Params,
     problems: Vec<String>,
@@ -55,10 +54,10 @@ pub enum StartError {
 impl Default for Herald {
     fn default() -> Self {
         Self {
-            triggers: HashMap::new(),
-            selectors: HashMap::new(),
-            executors: HashMap::new(),
-            max_jobs: HashMap::new(),
+            triggers: NameMap::default(),
+            selectors: NameMap::default(),
+            executors: NameMap::default(),
+            max_jobs: NameMap::default(),
             routers: Params::new(),
             presets: Params::new(),
             problems: Vec::new(),

@@ -1,11 +1,10 @@
 //! What a running Herald goes by: the routers and the components that they name.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::component::executor::{DefaultPlaces, Executor};
 use crate::component::selector::Selector;
-use crate::event::activation::Name;
+use crate::event::activation::{Name, NameMap};
 use crate::template::PublishedSource;
 use crate::value::secret::Mask;
 use crate::workflow::{Route, Workflow};
@@ -19,11 +18,11 @@ pub struct Plan {
     /// The routers.
     pub workflow: Workflow,
     /// Selectors by name.
-    pub selectors: HashMap<Name, Arc<dyn Selector>>,
+    pub selectors: NameMap<Arc<dyn Selector>>,
     /// Executors by name.
-    pub executors: HashMap<Name, Arc<dyn Executor>>,
+    pub executors: NameMap<Arc<dyn Executor>>,
     /// How many jobs of an executor run at once, where the configuration says it.
-    pub max_jobs: HashMap<Name, usize>,
+    pub max_jobs: NameMap<usize>,
     /// What hides this configuration's secrets.
     pub mask: Arc<Mask>,
     /// What the template function `heartbeat()` says of published configurations, where there are any.
@@ -42,7 +41,7 @@ impl Plan {
 
     /// How many jobs run at once on each executor.
     #[must_use]
-    pub fn places(&self, limits: &Limits) -> HashMap<Name, usize> {
+    pub fn places(&self, limits: &Limits) -> NameMap<usize> {
         let of = |(name, executor): (&Name, &Arc<dyn Executor>)| {
             let default = || match executor.default_places() {
                 DefaultPlaces::Here => limits.max_jobs,

@@ -1,11 +1,11 @@
 //! The components of one configuration, made from their types; those that did not change are kept at a reload.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use herald_config::listener_override::ListenerOverride;
-use herald_core::activation::Name;
+use herald_core::activation::{Name, NameMap};
 use herald_core::dispatcher::Handle;
 use herald_core::executor::Executor;
 use herald_core::plan::Plan;
@@ -101,7 +101,7 @@ impl Assembly {
             .executors
             .iter()
             .filter_map(|(name, part)| Some((name.clone(), executor::max_jobs(&part.made_from.options)?)));
-        let selectors = self.selectors.iter().map(by_name).collect::<HashMap<_, _>>();
+        let selectors = self.selectors.iter().map(by_name).collect::<NameMap<_>>();
         workflow.index(&selectors);
         Plan {
             max_jobs: max_jobs.collect(),

@@ -3,14 +3,16 @@
 mod app;
 mod daemon;
 mod etcd;
+mod latest;
 mod metrics_format;
 mod pauses;
 mod published;
 mod queue;
+mod records;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use app::AppMetrics;
@@ -22,7 +24,6 @@ use etcd::EtcdMetrics;
 use herald_core::activation::Name;
 use herald_core::dispatcher::DispatcherStatus;
 use herald_core::journal::{Record, RecoveredJob};
-use herald_core::lifecycle::Status;
 use herald_core::plan::Plan;
 use herald_store::damage::Damage;
 use herald_store::observed::RecordCounter;
@@ -40,58 +41,17 @@ use prometheus_client::registry::{Registry, Unit};
 use published::PublishedMetrics;
 use queue::QueueMetrics;
 pub use queue::{QueueSnapshot, TopicSnapshot};
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfTrigger {
-    trigger: Name,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfRouter {
-    router: Name,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfState {
-    router: Name,
-    state: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfEnd {
-    router: Name,
-    task: Name,
-    status: &'static str,
-}
+use records::{OfTrigger, RecordMetrics};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfResult {
     result: &'static str,
 }
 
-type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
-
-/// How jobs end.
-const ENDS: [Status; 6] =
-    [Status::Succeeded, Status::Failed, Status::TimedOut, Status::Cancelled, Status::Lost, Status::Rejected];
-
-/// A job that has not ended.
-struct OpenJob {
-    /// When it came into the state that it is in.
-    since: Timestamp,
-    running: bool,
-}
-
 /// All numbers.
 pub struct Metrics {
     registry: Registry,
-    events: Family<OfTrigger, Counter>,
-    ended: Family<OfEnd, Counter>,
-    retries: Family<OfRouter, Counter>,
-    jobs: Family<OfState, Gauge>,
-    wait: Histograms<OfRouter>,
-    run: Histograms<OfRouter>,
-    lateness: Histograms<OfTrigger>,
+    records: RecordMetrics,
     commit: Histogram,
     failures: Counter,
     /// How often the journal has waited for the disk.
@@ -119,14 +79,8 @@ pub struct Metrics {
     /// How published projects are.
     pub published: PublishedMetrics,
     damage: Mutex<Damage>,
-    open: Mutex<HashMap<Name, OpenJob>>,
     /// What is configured, until its counts have begun.
     configured: Mutex<Option<Arc<Plan>>>,
-}
-
-/// 1 ms to 4.5 hours.
-fn long() -> Histogram {
-    Histogram::new(exponential_buckets(0.001, 4.0, 13))
 }
 
 /// 100 µs to 6.5 s.
@@ -137,8 +91,7 @@ fn short() -> Histogram {
 impl RecordCounter for Metrics {
     fn recorded(&self, records: &[Record], took: Duration) {
         self.commit.observe(took.as_secs_f64());
-        let mut open = self.open();
-        records.iter().for_each(|record| self.record(record, &mut open));
+        self.records.recorded(records);
     }
 
     fn not_recorded(&self) {
@@ -152,13 +105,7 @@ impl Metrics {
     pub fn new(started_at: Timestamp) -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("herald"),
-            events: Family::default(),
-            ended: Family::default(),
-            retries: Family::default(),
-            jobs: Family::default(),
-            wait: Family::new_with_constructor(long),
-            run: Family::new_with_constructor(long),
-            lateness: Family::new_with_constructor(long),
+            records: RecordMetrics::default(),
             commit: short(),
             failures: Counter::default(),
             syncs: JournalSyncs::default(),
@@ -177,7 +124,6 @@ impl Metrics {
             apps: AppMetrics::default(),
             published: PublishedMetrics::default(),
             damage: Mutex::default(),
-            open: Mutex::default(),
             configured: Mutex::default(),
         };
         metrics.register(started_at);
@@ -191,30 +137,10 @@ impl Metrics {
         let started: Gauge = Gauge::default();
         started.set(started_at.as_second());
         registry.register_with_unit("start_time", "When heraldd started, since 1970", Unit::Seconds, started);
-        registry.register("events", "Events that were recorded", self.events.clone());
-        registry.register("jobs_ended", "Jobs that ended, by how", self.ended.clone());
-        registry.register("job_retries", "Attempts that were followed by another one", self.retries.clone());
-        registry.register("jobs", "Queued and running jobs", self.jobs.clone());
+        self.records.register_counts(registry);
         registry.register("queue_depth", "Queued jobs", self.queue_depth.clone());
         registry.register("jobs_running", "Jobs that run, in all", self.running.clone());
-        registry.register_with_unit(
-            "job_wait",
-            "From the time at which a job or its next attempt could start to its start",
-            Unit::Seconds,
-            self.wait.clone(),
-        );
-        registry.register_with_unit(
-            "job_run",
-            "How long attempts of jobs ran",
-            Unit::Seconds,
-            self.run.clone(),
-        );
-        registry.register_with_unit(
-            "trigger_lateness",
-            "From the time at which a trigger was due to the record of its event",
-            Unit::Seconds,
-            self.lateness.clone(),
-        );
+        self.records.register_times(registry);
         registry.register_with_unit(
             "journal_commit",
             "How long the journal takes to record a batch",
@@ -248,17 +174,9 @@ impl Metrics {
         let Some(plan) = self.configured.lock().unwrap_or_else(PoisonError::into_inner).take() else {
             return;
         };
+        self.records.begin(&plan);
         for route in plan.workflow.all() {
-            drop(self.events.get_or_create(&OfTrigger { trigger: route.trigger.clone() }));
             drop(self.rejected.get_or_create(&OfTrigger { trigger: route.trigger.clone() }));
-            drop(self.retries.get_or_create(&of(&route.router)));
-            drop(self.wait.get_or_create(&of(&route.router)));
-            drop(self.run.get_or_create(&of(&route.router)));
-            ["queued", "running"].into_iter().for_each(|state| drop(self.jobs_in(&route.router, state)));
-            for status in ENDS {
-                let (router, task) = (route.router.clone(), route.task.clone());
-                drop(self.ended.get_or_create(&OfEnd { router, task, status: status.as_str() }));
-            }
         }
         ["success", "failure"]
             .into_iter()
@@ -267,18 +185,13 @@ impl Metrics {
 
     /// Counts the jobs that an earlier process left.
     pub fn recovered(&self, jobs: &[RecoveredJob]) {
-        let mut open = self.open();
-        for recovered in jobs {
-            let job = &recovered.stored.job;
-            open.insert(job.id.clone(), OpenJob { since: recovered.queued_at, running: false });
-            self.jobs_in(&job.router, "queued").inc();
-        }
+        self.records.recovered(jobs);
     }
 
     /// Whether a job of this id is known that has not ended.
     #[must_use]
     pub fn is_open(&self, job: &str) -> bool {
-        self.open().contains_key(job)
+        self.records.is_open(job)
     }
 
     /// Shows what is found of this from now on.
@@ -324,70 +237,6 @@ impl Metrics {
             MetricsFormat::Prometheus => prometheus(&text),
         }
     }
-
-    fn record(&self, record: &Record, open: &mut HashMap<Name, OpenJob>) {
-        match record {
-            Record::Accepted { activation, due, at, .. } => {
-                let of = OfTrigger { trigger: activation.trigger.clone() };
-                self.events.get_or_create(&of).inc();
-                if let Some(due) = due {
-                    self.lateness.get_or_create(&of).observe(seconds(*due, *at));
-                }
-            }
-            Record::Queued { job, at, .. } => {
-                open.insert(job.id.clone(), OpenJob { since: *at, running: false });
-                self.jobs_in(&job.router, "queued").inc();
-            }
-            Record::Started { job, at } => {
-                if let Some(entry) = open.get_mut(&job.id) {
-                    self.wait.get_or_create(&of(&job.router)).observe(seconds(entry.since, *at));
-                    *entry = OpenJob { since: *at, running: true };
-                    self.jobs_in(&job.router, "queued").dec();
-                    self.jobs_in(&job.router, "running").inc();
-                }
-            }
-            Record::AttemptEnded { job, retry_at, at, .. } => {
-                self.retries.get_or_create(&of(&job.router)).inc();
-                if let Some(entry) = open.get_mut(&job.id) {
-                    self.leave(&job.router, entry, *at);
-                    *entry = OpenJob { since: *retry_at, running: false };
-                    self.jobs_in(&job.router, "queued").inc();
-                }
-            }
-            Record::Ended { job, verdict, at, .. } => {
-                if let Some(entry) = open.remove(&job.id) {
-                    self.leave(&job.router, &entry, *at);
-                }
-                let status = verdict.status.as_str();
-                let of = OfEnd { router: job.router.clone(), task: job.task.clone(), status };
-                self.ended.get_or_create(&of).inc();
-            }
-            Record::Routed { .. } | Record::Reached(_) => {}
-        }
-    }
-
-    fn leave(&self, router: &Name, entry: &OpenJob, at: Timestamp) {
-        if entry.running {
-            self.run.get_or_create(&of(router)).observe(seconds(entry.since, at));
-        }
-        self.jobs_in(router, if entry.running { "running" } else { "queued" }).dec();
-    }
-
-    fn jobs_in(&self, router: &Name, state: &'static str) -> impl std::ops::Deref<Target = Gauge> + use<'_> {
-        self.jobs.get_or_create(&OfState { router: router.clone(), state })
-    }
-
-    fn open(&self) -> MutexGuard<'_, HashMap<Name, OpenJob>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn of(router: &Name) -> OfRouter {
-    OfRouter { router: router.clone() }
-}
-
-fn seconds(from: Timestamp, to: Timestamp) -> f64 {
-    to.duration_since(from).as_secs_f64().max(0.0)
 }
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ impl Answers {
             Err(rejection) => return self.rejected(&rejection, peer),
         };
         let reply = match &self.check.web {
-            None => self.activate(accepted).await,
+            None => self.activate(accepted, peer).await,
             Some(web) => self.activate_web(web, accepted, peer).await,
         };
         reply.unwrap_or_else(|refused| refused_reply(&refused))
@@ -119,10 +119,10 @@ impl Answers {
         rejection.reply()
     }
 
-    async fn activate(&self, accepted: AcceptedRequest) -> Result<JsonReply, Refused> {
+    async fn activate(&self, accepted: AcceptedRequest, peer: &Peer) -> Result<JsonReply, Refused> {
         let _submission = self.submission().await;
         let activator = self.activator();
-        let event_id = activator.submit(event(activator, accepted)).await?;
+        let event_id = activator.submit(event(activator, accepted, peer)).await?;
         Ok(event_reply(&event_id))
     }
 
@@ -140,7 +140,7 @@ impl Answers {
         let (text, watch) = (accepted.text, Watch::new());
         let submission = self.submission().await;
         let activator = self.activator();
-        let event = NewEvent { watch: Some(watch.clone()), ..event(activator, accepted) };
+        let event = NewEvent { watch: Some(watch.clone()), ..event(activator, accepted, peer) };
         let event_id = activator.submit(event).await?.to_string();
         drop(submission);
         if !watch.is_of_a_new_event() {
@@ -174,25 +174,21 @@ impl Answers {
 }
 
 /// The event of a request.
-fn event(activator: &Activator, accepted: AcceptedRequest) -> NewEvent {
+fn event(activator: &Activator, accepted: AcceptedRequest, peer: &Peer) -> NewEvent {
     let AcceptedRequest { params, key, client, .. } = accepted;
     let key = key.map(|RememberedKey { key, window }| match key {
         RequestKey::Signed(name) => activator.key(&name, window),
         RequestKey::Unsigned { name, content } => activator.key(&name, window).with_content(&content),
         RequestKey::Named { name, signed } => activator.key(&name, window).or(&activator.key_name(&signed)),
     });
-    let address = client.map(|client| client.to_string().into());
+    let address = client.map(|client| peer.text_of(client));
     let by = Arc::new(Actor { address, ..Actor::via(activator.name()) });
     NewEvent { key, by: Some(by), ..activator.event(params) }
 }
 
 fn event_reply(event_id: &str) -> JsonReply {
-    let mut body = Vec::with_capacity(event_id.len() + 16);
-    body.extend_from_slice(b"{\"event_id\":");
-    // Into memory, a string: neither fails.
-    let _ = serde_json::to_writer(&mut body, event_id);
-    body.push(b'}');
-    json_reply(StatusCode::OK, body)
+    // An id is a UUID: nothing in it is to be escaped.
+    json_reply(StatusCode::OK, ["{\"event_id\":\"", event_id, "\"}"].concat())
 }
 
 /// The response where too many senders wait for the jobs of their events already. No event was created.

@@ -125,7 +125,7 @@ impl RequestCheck {
         let key = RequestKey::of_unsigned(&head.headers, head.uri.path(), &[], &body).ok().flatten();
         let key = key.filter(|_| self.counts());
         let key = key.map(|key| RememberedKey { key, window: self.dedup_window });
-        let client = peer.address.map(|address| address.ip().to_canonical());
+        let client = peer.client();
         Ok(AcceptedRequest { params, key, text: false, client })
     }
 

@@ -22,7 +22,7 @@ impl Addresses {
     #[must_use]
     pub fn client(&self, peer: &Peer, headers: &HeaderMap) -> IpAddr {
         let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let direct = peer.address.map_or(local, |address| address.ip().to_canonical());
+        let direct = peer.client().unwrap_or(local);
         let is_trusted = |address: IpAddr| self.trusted.iter().any(|network| network.contains(address));
         if self.trusted.is_empty() || (peer.address.is_some() && !is_trusted(direct)) {
             return direct;

@@ -1,9 +1,7 @@
 //! The events of which selectors have still to answer.
 
-use std::collections::HashMap;
-
 use super::origin::Origin;
-use crate::event::activation::Name;
+use crate::event::activation::{Name, NameMap};
 use crate::journal::Decision;
 
 /// An event of which selectors have still to answer.
@@ -16,7 +14,7 @@ struct Routing {
 /// Those events.
 #[derive(Default)]
 pub(super) struct PendingAnswers {
-    events: HashMap<Name, Routing>,
+    events: NameMap<Routing>,
     of_chains: usize,
 }
 

@@ -51,7 +51,9 @@ pub(super) async fn ask_all(
     made: &HashSet<(Name, Name)>,
     next_id: NextId<'_>,
 ) -> AskedSelectors {
-    let mut asked = AskedSelectors { answered: Vec::new(), slow: Vec::new(), waiting: Vec::new() };
+    // Most events concern one route.
+    let answered = Vec::with_capacity(1);
+    let mut asked = AskedSelectors { answered, slow: Vec::new(), waiting: Vec::new() };
     for route in plan.workflow.candidates(&activation.trigger, &activation.trigger_param) {
         if !made.is_empty() && made.contains(&(route.router.clone(), route.task.clone())) {
             continue;

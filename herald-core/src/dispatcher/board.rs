@@ -1,7 +1,5 @@
 //! The jobs that live, what waits, and how much of everything there is.
 
-use std::collections::{HashMap, HashSet};
-
 use super::answers::PendingAnswers;
 use super::ask::WaitingQuestion;
 use super::entry::{Entry, Place};
@@ -11,21 +9,21 @@ use super::pool::Pools;
 use super::shares::{Load, QueueShares};
 use super::timer::Timers;
 use super::turns::{RouterLine, Turns};
-use crate::event::activation::Name;
+use crate::event::activation::{Name, NameMap, NameSet, TaskMap};
 use crate::job::Job;
 use crate::plan::Limits;
 
 /// Everything that waits and runs.
 #[derive(Default)]
 pub(super) struct Board {
-    pub(super) jobs: HashMap<Name, Entry>,
+    pub(super) jobs: NameMap<Entry>,
     pub(super) running: usize,
     pub(super) pools: Pools,
     pub(super) timers: Timers,
     /// Routers that start nothing.
     pub(super) paused: PausedRouters,
     /// Executors that take no jobs for now.
-    pub(super) closed: HashSet<Name>,
+    pub(super) closed: NameSet,
     /// Jobs that start as soon as there is a place at their executor.
     pub(super) turns: Turns<Name>,
     /// Questions that are asked as soon as there is a place at their selector.
@@ -39,7 +37,7 @@ pub(super) struct Board {
     chain_events: QueueShares,
     waiting: usize,
     /// Jobs that wait, of tasks that bound them.
-    waiting_of: HashMap<(Name, Name), usize>,
+    waiting_of: TaskMap<usize>,
 }
 
 /// What may wait from outside.
@@ -268,7 +266,7 @@ impl Board {
     /// Asks a job to end within its grace period.
     pub(super) fn ask_to_stop(&self, id: &Name) {
         if let Some(entry) = self.jobs.get(id) {
-            entry.stop.asked.cancel();
+            entry.stop().asked.cancel();
         }
     }
 

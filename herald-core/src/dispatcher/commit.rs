@@ -30,6 +30,13 @@ const MOST_SMALL: usize = 32;
 /// What small batches have together, in records.
 const SMALL: usize = 256;
 
+/// Takes what is there, and leaves room for as many, since the next batch is likely to be as large: lists that grow
+/// step by step are copied at each step.
+fn take_some<T>(list: &mut Vec<T>) -> Vec<T> {
+    let room = Vec::with_capacity(list.len());
+    std::mem::replace(list, room)
+}
+
 /// A batch that the journal did not record.
 struct FailedBatch {
     records: Records,
@@ -92,8 +99,7 @@ impl Engine {
         self.lazy_until = None;
         let transitions = self.records.len();
         self.record_incoming();
-        let batch =
-            Batch { incoming: std::mem::take(&mut self.incoming), acts: std::mem::take(&mut self.acts) };
+        let batch = Batch { incoming: take_some(&mut self.incoming), acts: take_some(&mut self.acts) };
         if self.records.is_empty() && self.held.is_none() {
             if batch.acts.is_empty() {
                 return;
@@ -104,7 +110,7 @@ impl Engine {
             }
         }
         failpoint!("dispatcher-before-append");
-        let (journal, records) = (self.journal.clone(), Records::new(std::mem::take(&mut self.records)));
+        let (journal, records) = (self.journal.clone(), Records::new(take_some(&mut self.records)));
         let probes = self.held.is_some();
         let append = Box::pin(async move {
             // After a failure an empty batch asks whether it is over.

@@ -48,7 +48,7 @@ impl Engine {
             self.board.jobs.iter().filter(|(_, entry)| ends(entry)).map(|(id, _)| id.clone()).collect();
         for id in ids {
             if let Some(entry) = self.board.jobs.get(&id) {
-                entry.stop.shutdown.cancel();
+                entry.stop().shutdown.cancel();
             }
             self.apply(&id, lifecycle::JobEvent::Cancel("Herald was stopped".to_owned()));
         }
@@ -67,9 +67,9 @@ impl Engine {
     /// Lets the tasks of jobs end that go on without this process.
     pub(super) fn leave_outliving(&self) {
         for entry in self.board.jobs.values() {
-            entry.stop.shutdown.cancel();
-            entry.stop.asked.cancel();
-            entry.stop.forced.cancel();
+            entry.stop().shutdown.cancel();
+            entry.stop().asked.cancel();
+            entry.stop().forced.cancel();
         }
     }
 
@@ -109,8 +109,8 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.end.cancel();
         for entry in self.board.jobs.values() {
-            entry.stop.asked.cancel();
-            entry.stop.forced.cancel();
+            entry.stop().asked.cancel();
+            entry.stop().forced.cancel();
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The loop: takes events, lets the life cycle decide, records, and only then acts. It does not wait for the journal:
 //! what it decides meanwhile goes into the next batch of records.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 use std::task::Poll;
 
@@ -19,15 +19,15 @@ use super::board::Board;
 use super::event::{Answered, DispatcherStatus, Event};
 use super::failures::FailureCounts;
 use super::fill::LaterAttempt;
-use super::perform::{Start, begin, report};
+use super::perform::{Start, at_once, begin, go_on, report};
 use super::report::Reporter;
 use super::room::Room;
 use super::setup::Setup;
 use super::turns::LanePlaces;
 use super::unmatched::UnmatchedEvents;
 use crate::clock::{Clock, IdMaker};
-use crate::component::executor::{Execution, Failure, FailureKind, NoOutput, Output, Outputs};
-use crate::event::activation::{Activation, Name};
+use crate::component::executor::{Execution, Failure, FailureKind, NoOutput, Output, Outputs, Stop};
+use crate::event::activation::{Activation, Name, NameMap, NameSet};
 use crate::event::arrivals::Arrivals;
 use crate::event::watch::Watch;
 use crate::failpoint;
@@ -52,6 +52,9 @@ pub(super) struct Engine {
     pub(super) limits: Limits,
     pub(super) journal: Arc<dyn Journal>,
     outputs: Arc<dyn Outputs>,
+    /// For executors that are done before anybody could ask them to stop, and that write nothing.
+    never_stopped: Stop,
+    no_output: Arc<dyn Output>,
     clock: Arc<dyn Clock>,
     /// The time of this turn of the loop.
     pub(super) now: Timestamp,
@@ -63,11 +66,11 @@ pub(super) struct Engine {
     pub(super) incoming: Vec<IncomingEvent>,
     pub(super) recent_keys: RecentKeys,
     /// Who watches which event.
-    pub(super) watched: HashMap<Name, Weak<Watch>>,
+    pub(super) watched: NameMap<Weak<Watch>>,
     /// Events that are not ours any more, and why, until they are routed.
-    pub(super) lost_events: HashMap<Name, String>,
+    pub(super) lost_events: NameMap<String>,
     /// Events about ends of jobs that no history keeps, until they are routed.
-    pub(super) about_unkept: HashSet<Name>,
+    pub(super) about_unkept: NameSet,
     pub(super) acts: Vec<Act>,
     /// Jobs that have started and are over at once.
     pub(super) at_once: Vec<Name>,
@@ -88,7 +91,7 @@ pub(super) struct Engine {
     /// How many jobs of each task failed in a row.
     pub(super) failures: FailureCounts,
     /// Routers of whose `concurrency.key` it was said that a job has nothing there.
-    pub(super) keyless: HashSet<Name>,
+    pub(super) keyless: NameSet,
     pub(super) unmatched: UnmatchedEvents,
     /// Who waits for what comes.
     pub(super) arrivals: Arc<Arrivals>,
@@ -110,6 +113,8 @@ impl Engine {
             limits,
             journal,
             outputs,
+            never_stopped: Stop::new(),
+            no_output: Arc::new(NoOutput),
             now: clock.now(),
             clock,
             ids: IdMaker::default(),
@@ -119,9 +124,9 @@ impl Engine {
             records: Vec::new(),
             incoming: Vec::new(),
             recent_keys: RecentKeys::default(),
-            watched: HashMap::new(),
-            lost_events: HashMap::new(),
-            about_unkept: HashSet::new(),
+            watched: NameMap::default(),
+            lost_events: NameMap::default(),
+            about_unkept: NameSet::default(),
             acts: Vec::new(),
             at_once: Vec::new(),
             made_room: false,
@@ -133,7 +138,7 @@ impl Engine {
             written: VecDeque::new(),
             reporter: Reporter::default(),
             failures: FailureCounts::default(),
-            keyless: HashSet::new(),
+            keyless: NameSet::default(),
             unmatched: UnmatchedEvents::default(),
             arrivals: Arc::default(),
             idle: Vec::new(),
@@ -303,8 +308,8 @@ impl Engine {
             Event::Force => {
                 self.close();
                 for entry in self.board.jobs.values() {
-                    entry.stop.asked.cancel();
-                    entry.stop.forced.cancel();
+                    entry.stop().asked.cancel();
+                    entry.stop().forced.cancel();
                 }
             }
             Event::WhenIdle { reply } => self.idle.push(reply),
@@ -343,17 +348,25 @@ impl Engine {
             return self.apply(id, lifecycle::JobEvent::Finish { attempt: number, outcome });
         }
         let (executor, mask) = (entry.executor.clone(), entry.mask.clone());
-        let instant = executor.is_instant() && !resumed;
-        let begins_here = instant || executor.begins_in_order();
-        let output: Arc<dyn Output> =
-            if instant { Arc::new(NoOutput) } else { self.outputs.open(&job, &mask) };
-        let execution =
-            Execution { job, mask, stop: entry.stop.clone(), output, earlier: entry.earlier.clone() };
-        let (timeout, later) = (entry.policy.timeout, LaterAttempt::of(&execution.job, &self.plan));
-        let mut attempt = begin(Start { executor, execution, timeout, resumed, later });
-        if begins_here && let Poll::Ready(outcome) = poll!(&mut attempt) {
-            return self.apply(id, lifecycle::JobEvent::Finish { attempt: number, outcome });
-        }
+        let (later, timeout) = (LaterAttempt::of(&job, &self.plan), entry.policy.timeout);
+        let (instant, earlier) = (executor.is_instant() && !resumed, entry.earlier.clone());
+        let finish = |outcome| lifecycle::JobEvent::Finish { attempt: number, outcome };
+        let attempt = if instant && later.is_none() {
+            let (stop, output) = (self.never_stopped.clone(), self.no_output.clone());
+            match at_once(executor, Execution { job, mask, stop, output, earlier }).await {
+                Ok(outcome) => return self.apply(id, finish(outcome)),
+                Err(work) => go_on(work, entry.stop().clone(), timeout),
+            }
+        } else {
+            let output = if instant { self.no_output.clone() } else { self.outputs.open(&job, &mask) };
+            let begins_here = instant || executor.begins_in_order();
+            let execution = Execution { job, mask, stop: entry.stop().clone(), output, earlier };
+            let mut attempt = begin(Start { executor, execution, timeout, resumed, later });
+            if begins_here && let Poll::Ready(outcome) = poll!(&mut attempt) {
+                return self.apply(id, finish(outcome));
+            }
+            attempt
+        };
         // Owned by the tracker; the attempt ends once the job is asked to stop.
         self.tasks.spawn(report(attempt, id.clone(), number, self.events.clone()));
     }

@@ -1,6 +1,6 @@
 //! A job that lives, as the dispatcher knows it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -29,7 +29,8 @@ pub(super) struct Entry {
     pub(super) policy: Arc<Policy>,
     /// The pool that it shares, when its policy speaks of one.
     pub(super) pool: Option<Name>,
-    pub(super) stop: Stop,
+    /// Made once it may be needed.
+    pub(super) stop: OnceLock<Stop>,
     /// Rough bytes of its parameters.
     pub(super) size: usize,
     pub(super) place: Place,
@@ -100,7 +101,7 @@ impl Entry {
             executor,
             mask,
             policy,
-            stop: Stop::new(),
+            stop: OnceLock::new(),
             place: Place::Nowhere,
             holds_place: false,
             resumed: false,
@@ -114,6 +115,11 @@ impl Entry {
             lost: None,
             failures_before: 0,
         }
+    }
+
+    /// Asks this attempt to end.
+    pub(super) fn stop(&self) -> &Stop {
+        self.stop.get_or_init(Stop::new)
     }
 
     pub(super) fn origin(&self) -> Origin {

@@ -3,9 +3,7 @@
 //! A count is recorded in the batch of the end that changed it, as the position of a source. So it is the same after a
 //! crash, and an event `exe_done` carries it: a selector that is asked again about the event gives the same answer.
 
-use std::collections::HashMap;
-
-use crate::event::activation::Name;
+use crate::event::activation::{Name, TaskMap};
 use crate::event::position::{Cursor, Position};
 use crate::job::Job;
 use crate::job::lifecycle::Status;
@@ -17,7 +15,7 @@ const NEXT: char = '\u{1f}';
 
 /// The counts that are not zero, by router and task.
 #[derive(Default)]
-pub(super) struct FailureCounts(HashMap<(Name, Name), u64>);
+pub(super) struct FailureCounts(TaskMap<u64>);
 
 /// What the end of a job did to the count of its task.
 pub(super) struct CountedEnd {
@@ -85,7 +83,7 @@ mod tests {
 
     #[test]
     fn failures_in_a_row_are_counted_and_go_on_after_a_restart() {
-        let (mut counts, mut recorded) = (FailureCounts::default(), HashMap::new());
+        let (mut counts, mut recorded) = (FailureCounts::default(), std::collections::HashMap::new());
         for (router, task, status, before, is_recorded) in [
             ("a", "x", Status::Succeeded, 0, false),
             ("a", "x", Status::Failed, 0, true),

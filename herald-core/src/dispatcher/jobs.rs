@@ -244,7 +244,7 @@ impl Engine {
         if entry.executor.continues_attempts() && !verdict.result.is_empty() {
             entry.earlier = Some(Arc::new(verdict.result.clone()));
         }
-        entry.stop = crate::component::executor::Stop::new();
+        entry.stop = std::sync::OnceLock::new();
         entry.resumed = false;
         entry.retry_wait = Some(wait);
         let retry_at = self.now.saturating_add(wait).unwrap_or(self.now);

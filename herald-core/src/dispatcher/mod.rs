@@ -256,12 +256,14 @@ impl EventSink for Handle {
     async fn accept_event(&self, event: NewEvent) -> Result<Name, Refused> {
         TooDeep::check(event.trigger_param.depth())?;
         if let Some(key) = &event.key
-            && let Some(event_id) = self.recorded(key).await?
+            && let Some(event_id) = Box::pin(self.recorded(key)).await?
         {
             return Ok(event_id);
         }
+        // The place first, and the event only then: what waits here is kept small, since every sender waits here.
+        let place = self.events.reserve().await.map_err(|_| Refused::Stopping)?;
         let (reply, answer) = oneshot::channel();
-        self.events.send(Event::Activate { event, reply }).await.map_err(|_| Refused::Stopping)?;
+        place.send(Event::Activate { event, reply });
         answer.await.unwrap_or(Err(Refused::Stopping))
     }
 

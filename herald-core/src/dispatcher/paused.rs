@@ -1,12 +1,11 @@
 //! Routers whose jobs wait until they are resumed.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::event::activation::Name;
+use crate::event::activation::{Name, NameMap};
 
 /// After so long it is looked again when the next pause ends: the wall clock may have been set.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
@@ -14,7 +13,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// Routers that start no jobs, and until when; without a time, until they are resumed. Their events are accepted, and
 /// their jobs wait.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PausedRouters(HashMap<Name, Option<Timestamp>>);
+pub struct PausedRouters(NameMap<Option<Timestamp>>);
 
 impl FromIterator<(Name, Option<Timestamp>)> for PausedRouters {
     fn from_iter<I: IntoIterator<Item = (Name, Option<Timestamp>)>>(routers: I) -> Self {

@@ -3,9 +3,10 @@
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, poll};
 use tokio::sync::mpsc;
 
 use super::event::Event;
@@ -22,6 +23,23 @@ const LONGEST_FORCED_END: Duration = Duration::from_secs(10);
 
 /// One attempt at work.
 pub(super) type Attempt = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// Lets an executor that is [instant](Executor::is_instant) do its work. `Err`: it is not through, as it should be; the
+/// rest is still to be done.
+pub(super) async fn at_once(executor: Arc<dyn Executor>, execution: Execution) -> Result<Outcome, Attempt> {
+    let mut work: Attempt = Box::pin(async move { executor.execute(execution).await });
+    let step = AssertUnwindSafe(async { poll!(&mut work) });
+    match step.catch_unwind().await {
+        Ok(Poll::Ready(outcome)) => Ok(outcome),
+        Ok(Poll::Pending) => Err(work),
+        Err(_) => Ok(panicked()),
+    }
+}
+
+/// Sees the rest of an attempt through that was begun already.
+pub(super) fn go_on(work: Attempt, stop: Stop, timeout: Option<Duration>) -> Attempt {
+    Box::pin(async move { in_time(work, &stop, timeout).await })
+}
 
 /// What the attempt is begun with.
 pub(super) struct Start {
@@ -55,22 +73,26 @@ async fn run(start: Start) -> Outcome {
     let (stop, output) = (execution.stop.clone(), execution.output.clone());
     let work =
         async { if resumed { executor.recover(execution).await } else { executor.execute(execution).await } };
-    let Some(timeout) = timeout else {
-        let outcome = to_its_end(work, &stop).await;
-        output.close().await;
-        return outcome;
-    };
-    let mut work = pin!(to_its_end(work, &stop));
-    let outcome = tokio::select! {
+    let outcome = in_time(work, &stop, timeout).await;
+    output.close().await;
+    outcome
+}
+
+async fn in_time(work: impl Future<Output = Outcome>, stop: &Stop, timeout: Option<Duration>) -> Outcome {
+    let mut work = pin!(to_its_end(work, stop));
+    let Some(timeout) = timeout else { return work.await };
+    tokio::select! {
         biased;
         outcome = &mut work => outcome,
         () = tokio::time::sleep(timeout) => {
             stop.asked.cancel();
             timed_out(work.await, timeout)
         }
-    };
-    output.close().await;
-    outcome
+    }
+}
+
+fn panicked() -> Outcome {
+    Err(Failure::new("the executor panicked"))
 }
 
 /// Of an attempt that was asked to end because its time was over.
@@ -92,7 +114,7 @@ async fn to_its_end(work: impl Future<Output = Outcome>, stop: &Stop) -> Outcome
     };
     tokio::select! {
         biased;
-        done = work => done.unwrap_or_else(|_| Err(Failure::new("the executor panicked"))),
+        done = work => done.unwrap_or_else(|_| panicked()),
         () = overdue => Err(Failure {
             kind: FailureKind::Cancelled,
             ..Failure::new("the executor did not end the job in time and was left alone")

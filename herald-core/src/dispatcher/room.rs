@@ -1,8 +1,6 @@
 //! Which triggers have to wait before another event of theirs is taken.
 
-use std::collections::HashMap;
-
-use crate::event::activation::Name;
+use crate::event::activation::{Name, NameMap};
 
 /// Which triggers have to wait.
 #[derive(Debug, Default)]
@@ -10,7 +8,7 @@ pub(super) struct Room {
     /// Nothing can be recorded: all have to.
     pub(super) held: bool,
     /// Those of which an event was refused for want of room, and its size.
-    refused: HashMap<Name, usize>,
+    refused: NameMap<usize>,
 }
 
 impl Room {

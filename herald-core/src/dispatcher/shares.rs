@@ -3,9 +3,7 @@
 //!
 //! One that has nothing waiting is therefore let in however much others have, until the whole is full.
 
-use std::collections::HashMap;
-
-use crate::event::activation::Name;
+use crate::event::activation::{Name, NameMap};
 
 /// What waits: how many, and rough bytes of their parameters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,7 +32,7 @@ impl Load {
 #[derive(Debug, Default)]
 pub(super) struct QueueShares {
     all: Load,
-    of: HashMap<Name, Load>,
+    of: NameMap<Load>,
 }
 
 impl QueueShares {

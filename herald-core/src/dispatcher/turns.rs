@@ -6,8 +6,10 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use foldhash::fast::RandomState;
+
 use super::origin::Origin;
-use crate::event::activation::Name;
+use crate::event::activation::{Name, NameMap};
 
 /// What waits for its turn together: what one router has of one origin.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -19,7 +21,7 @@ pub(super) struct RouterLine {
 /// How many may be under way in each lane.
 #[derive(Debug, Default)]
 pub(super) struct LanePlaces {
-    pub(super) of: HashMap<Name, usize>,
+    pub(super) of: NameMap<usize>,
     /// For a lane that is not named.
     pub(super) other: usize,
 }
@@ -34,14 +36,14 @@ impl LanePlaces {
 #[derive(Debug)]
 pub(super) struct Turns<T> {
     places: LanePlaces,
-    lanes: HashMap<Name, TurnLane<T>>,
+    lanes: NameMap<TurnLane<T>>,
     /// The lanes that may have something to start, in the order of their turns.
     open: VecDeque<Name>,
 }
 
 impl<T> Default for Turns<T> {
     fn default() -> Self {
-        Self { places: LanePlaces::default(), lanes: HashMap::new(), open: VecDeque::new() }
+        Self { places: LanePlaces::default(), lanes: NameMap::default(), open: VecDeque::new() }
     }
 }
 
@@ -49,8 +51,8 @@ impl<T> Default for Turns<T> {
 struct TurnLane<T> {
     places: usize,
     under_way: usize,
-    under_way_of: HashMap<Name, usize>,
-    waiting: HashMap<RouterLine, VecDeque<T>>,
+    under_way_of: NameMap<usize>,
+    waiting: HashMap<RouterLine, VecDeque<T>, RandomState>,
     /// The lines in which something waits, in the order of their turns.
     turns: VecDeque<RouterLine>,
     is_open: bool,
@@ -61,8 +63,8 @@ impl<T> TurnLane<T> {
         Self {
             places,
             under_way: 0,
-            under_way_of: HashMap::new(),
-            waiting: HashMap::new(),
+            under_way_of: NameMap::default(),
+            waiting: HashMap::default(),
             turns: VecDeque::new(),
             is_open: false,
         }

@@ -1,13 +1,13 @@
 //! Log lines about events that matched nothing, bounded: the first of a trigger has one at once; those that follow
 //! within a minute are counted in one line at its end.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use herald_base::log_target::{NOT_TERMINAL, TERMINAL};
 use tokio::time::Instant;
 
-use crate::event::activation::{Activation, Name};
+use crate::event::activation::{Activation, Name, NameMap};
 
 /// The least time between two lines about one trigger.
 const EVERY: Duration = Duration::from_secs(60);
@@ -15,7 +15,7 @@ const EVERY: Duration = Duration::from_secs(60);
 /// The triggers whose events matched nothing within the last minute.
 #[derive(Default)]
 pub(super) struct UnmatchedEvents {
-    minutes: HashMap<Name, FurtherEvents>,
+    minutes: NameMap<FurtherEvents>,
     /// When their minutes end, in this order.
     ends: VecDeque<(Instant, Name)>,
 }

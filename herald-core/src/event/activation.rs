@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::event::actor::Actor;
 use crate::event::arrivals::{Awaited, LastArrival};
-pub use crate::event::name::Name;
+pub use crate::event::name::{Name, NameMap, NameSet, TaskMap};
 use crate::event::position::{Cursor, Position};
 use crate::event::trigger_param::TriggerParam;
 use crate::event::watch::{EventProgress, Watch};

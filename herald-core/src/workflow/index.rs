@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::route::Route;
 use crate::component::selector::{RequiredValue, Selector};
-use crate::event::activation::Name;
+use crate::event::activation::NameMap;
 use crate::event::trigger_param::TriggerParam;
 use crate::value::param::value_key;
 
@@ -31,7 +31,7 @@ pub(super) struct RouteIndex {
 
 impl RouteIndex {
     /// `None` where asking about all of them is as good.
-    pub(super) fn of(routes: &[Arc<Route>], selectors: &HashMap<Name, Arc<dyn Selector>>) -> Option<Self> {
+    pub(super) fn of(routes: &[Arc<Route>], selectors: &NameMap<Arc<dyn Selector>>) -> Option<Self> {
         if routes.len() < FEWEST {
             return None;
         }
@@ -66,7 +66,7 @@ impl RouteIndex {
 
 /// What an event must hold for this route, where that can be looked up. What a template fills in is known only with
 /// the event.
-fn required(route: &Route, selectors: &HashMap<Name, Arc<dyn Selector>>) -> Option<(String, String)> {
+fn required(route: &Route, selectors: &NameMap<Arc<dyn Selector>>) -> Option<(String, String)> {
     if route.templates.as_ref().is_some_and(|templates| templates.select_param.is_some()) {
         return None;
     }

@@ -1,6 +1,6 @@
 //! What a workflow is made of.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use super::index::RouteIndex;
 use super::route::Route;
 use crate::component::selector::Selector;
 use crate::component::spec::Description;
-use crate::event::activation::Name;
+use crate::event::activation::{Name, NameMap, TaskMap};
 use crate::event::trigger_param::TriggerParam;
 use crate::job::policy::Policy;
 use crate::value::param::Params;
@@ -32,18 +32,18 @@ pub struct KnownComponents<'a> {
 /// All routers, found by trigger.
 #[derive(Default)]
 pub struct Workflow {
-    routes: HashMap<Name, Vec<Arc<Route>>>,
+    routes: NameMap<Vec<Arc<Route>>>,
     /// Of the triggers with many routes.
-    indexes: HashMap<Name, RouteIndex>,
+    indexes: NameMap<RouteIndex>,
 }
 
 impl Workflow {
     pub(super) fn new(routes: Vec<Route>) -> Self {
-        let mut by_trigger: HashMap<Name, Vec<Arc<Route>>> = HashMap::new();
+        let mut by_trigger: NameMap<Vec<Arc<Route>>> = NameMap::default();
         for route in routes {
             by_trigger.entry(route.trigger.clone()).or_default().push(Arc::new(route));
         }
-        Self { routes: by_trigger, indexes: HashMap::new() }
+        Self { routes: by_trigger, indexes: NameMap::default() }
     }
 
     /// The tasks of the routers that name this trigger, in the order in which they were written. The cost does
@@ -55,7 +55,7 @@ impl Workflow {
 
     /// Prepares that an event finds the routes that it can match without a question about each. `selectors`: those of
     /// the same plan, by name.
-    pub fn index(&mut self, selectors: &HashMap<Name, Arc<dyn Selector>>) {
+    pub fn index(&mut self, selectors: &NameMap<Arc<dyn Selector>>) {
         let of = |(trigger, routes): (&Name, &Vec<Arc<Route>>)| {
             Some((trigger.clone(), RouteIndex::of(routes, selectors)?))
         };
@@ -94,7 +94,7 @@ impl Workflow {
 
     /// The policies of all tasks, by router and task.
     #[must_use]
-    pub fn policies(&self) -> HashMap<(Name, Name), Arc<Policy>> {
+    pub fn policies(&self) -> TaskMap<Arc<Policy>> {
         let policy = |route: &Arc<Route>| ((route.router.clone(), route.task.clone()), route.policy.clone());
         self.all().map(policy).collect()
     }

@@ -199,12 +199,14 @@ fn plan(runner: &Runner) -> Plan {
             ("first".into(), Arc::new(First) as _),
             ("one by one".into(), Arc::new(AtOnce { questions: 1, takes: Duration::from_millis(20) }) as _),
         ]
-        .into(),
+        .into_iter()
+        .collect(),
         executors: [
             ("work".into(), Arc::new(runner.clone()) as _),
             ("plain".into(), Arc::new(Runner::default()) as _),
         ]
-        .into(),
+        .into_iter()
+        .collect(),
         ..Plan::default()
     }
 }

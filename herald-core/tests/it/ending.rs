@@ -177,8 +177,8 @@ async fn force_ends_at_once_and_an_executor_that_does_not_obey_is_left_alone() {
             },
         )
         .0,
-        selectors: [("yes".into(), std::sync::Arc::new(Yes) as _)].into(),
-        executors: [("work".into(), std::sync::Arc::new(worker.clone()) as _)].into(),
+        selectors: [("yes".into(), std::sync::Arc::new(Yes) as _)].into_iter().collect(),
+        executors: [("work".into(), std::sync::Arc::new(worker.clone()) as _)].into_iter().collect(),
         ..Plan::default()
     };
     let journal = std::sync::Arc::new(herald_core::journal::MemoryJournal::keeping(100));

@@ -282,14 +282,16 @@ fn plan(worker: &Worker, is_open: &Arc<AtomicBool>, without: Option<usize>, has_
             ("slow".into(), Arc::new(slow) as _),
             ("first".into(), Arc::new(First) as _),
         ]
-        .into(),
+        .into_iter()
+        .collect(),
         executors: [
             ("work".into(), Arc::new(worker.clone()) as Arc<dyn Executor>),
             ("more".into(), Arc::new(worker.clone()) as _),
             ("gated".into(), Arc::new(gated) as _),
         ]
-        .into(),
-        max_jobs: [("more".into(), FEW), ("gated".into(), FEW)].into(),
+        .into_iter()
+        .collect(),
+        max_jobs: [("more".into(), FEW), ("gated".into(), FEW)].into_iter().collect(),
         ..Plan::default()
     }
 }

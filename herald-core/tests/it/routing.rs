@@ -1,10 +1,9 @@
 //! Routers from code and from YAML; presets and their priorities; what is wrong with them.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use herald_core::activation::{Activation, Name};
+use herald_core::activation::{Activation, Name, NameMap};
 use herald_core::clock::SystemClock;
 use herald_core::dispatcher::{Dispatcher, Setup, explain};
 use herald_core::herald::{Herald, StartError};
@@ -188,8 +187,10 @@ fn finds_all_routes(copies: usize) -> Workflow {
     let all = workflow.candidates("t", &TriggerParam::default());
     assert_eq!(all.len(), workflow.routes("t").len(), "without an index all are asked");
     drop(all);
-    let selectors: HashMap<Name, Arc<dyn Selector>> =
-        [(Name::from("wants"), Arc::new(Wants) as Arc<dyn Selector>), ("yes".into(), Arc::new(Yes))].into();
+    let selectors: NameMap<Arc<dyn Selector>> =
+        [(Name::from("wants"), Arc::new(Wants) as Arc<dyn Selector>), ("yes".into(), Arc::new(Yes))]
+            .into_iter()
+            .collect();
     workflow.index(&selectors);
 
     let events = values.iter().map(|value| json!({"a": value, "b": {"c": value}, "l": [0, value]}));
@@ -260,8 +261,9 @@ fn plan_of_many() -> Arc<Plan> {
             ("once".into(), Arc::new(Holds) as _),
             ("odd".into(), Arc::new(Odd("error")) as _),
         ]
-        .into(),
-        executors: [("work".into(), Arc::new(Worker::default()) as _)].into(),
+        .into_iter()
+        .collect(),
+        executors: [("work".into(), Arc::new(Worker::default()) as _)].into_iter().collect(),
         ..Plan::default()
     })
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::serve::slot_table::{SlotLimits, SlotState, SlotTable};
 use crate::serve::source::ConnectionSource;
@@ -33,6 +34,7 @@ pub(super) struct ConnectionSlots {
     table: Mutex<SlotTable>,
     queued: Mutex<HashMap<ConnectionSource, usize>>,
     freed: Notify,
+    server_ends: CancellationToken,
 }
 
 /// What becomes of a new connection.
@@ -57,10 +59,17 @@ impl Admission {
 }
 
 impl ConnectionSlots {
-    /// So many slots.
-    pub(super) fn new(limits: SlotLimits) -> Arc<Self> {
+    /// So many slots. Once `server_ends` is cancelled, all connections end.
+    pub(super) fn new(limits: SlotLimits, server_ends: CancellationToken) -> Arc<Self> {
         let (began, freed) = (Instant::now(), Notify::new());
-        Arc::new(Self { limits, began, table: Mutex::default(), queued: Mutex::default(), freed })
+        Arc::new(Self {
+            limits,
+            began,
+            table: Mutex::default(),
+            queued: Mutex::default(),
+            freed,
+            server_ends,
+        })
     }
 
     /// Decides about a new connection. This takes no time, unless many connections come at once and go soon.
@@ -93,7 +102,7 @@ impl ConnectionSlots {
 
     /// A slot, where one is free or can be made free at once.
     pub(super) fn slot(self: &Arc<Self>, source: ConnectionSource) -> Option<Slot> {
-        let (number, state) = self.table().admit(source, self.now(), &self.limits)?;
+        let (number, state) = self.table().admit(source, self.now(), &self.limits, &self.server_ends)?;
         Some(Slot { slots: self.clone(), number, source, state })
     }
 
@@ -249,9 +258,9 @@ impl Slot {
         self.slots.freed.notify_waiters();
     }
 
-    /// Resolves when the slot is needed for another connection: this one must then be closed.
-    pub(super) async fn evicted(&self) {
-        self.state.evicted.cancelled().await;
+    /// Resolves when the slot is needed for another connection, or the server ends: this one must then be closed.
+    pub(super) async fn ended(&self) {
+        self.state.ended.cancelled().await;
     }
 }
 
@@ -270,7 +279,8 @@ mod tests {
     const THIRD: ConnectionSource = ConnectionSource::User(3);
 
     fn slots(connections: usize) -> Arc<ConnectionSlots> {
-        ConnectionSlots::new(SlotLimits { connections, waiting: connections / 2, min_hold: MIN_HOLD })
+        let limits = SlotLimits { connections, waiting: connections / 2, min_hold: MIN_HOLD };
+        ConnectionSlots::new(limits, CancellationToken::new())
     }
 
     fn now(slots: &Arc<ConnectionSlots>, source: ConnectionSource) -> Slot {
@@ -290,7 +300,7 @@ mod tests {
     }
 
     fn is_evicted(slot: &Slot) -> bool {
-        slot.state.evicted.is_cancelled()
+        slot.state.ended.is_cancelled()
     }
 
     fn many(slots: &Arc<ConnectionSlots>, source: ConnectionSource, count: usize) -> Vec<Slot> {
@@ -406,7 +416,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn without_a_minimum_time_the_oldest_goes() {
-        let slots = ConnectionSlots::new(SlotLimits { connections: 4, waiting: 0, min_hold: Duration::ZERO });
+        let slots = ConnectionSlots::new(
+            SlotLimits { connections: 4, waiting: 0, min_hold: Duration::ZERO },
+            CancellationToken::new(),
+        );
         let (first, second) = (now(&slots, ONE), now(&slots, ONE));
         second.serve();
         head(&second);

@@ -1,9 +1,9 @@
 //! Who sent a request.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tokio::time::Instant;
 
@@ -23,6 +23,8 @@ pub struct Peer {
     pub connected: Instant,
     /// Whether its connection has carried a request before this one.
     reused: AtomicBool,
+    /// The address without its port, as text: it is the same for all requests of the connection.
+    address_text: OnceLock<Arc<str>>,
     slot: Option<Arc<Slot>>,
     end: Option<ConnectionEnd>,
 }
@@ -31,8 +33,32 @@ impl Peer {
     /// A peer at this address, whose connection is not limited.
     #[must_use]
     pub fn new(address: Option<SocketAddr>, loopback: bool) -> Self {
-        let reused = AtomicBool::new(false);
-        Self { address, loopback, uid: None, connected: Instant::now(), reused, slot: None, end: None }
+        Self {
+            address,
+            loopback,
+            uid: None,
+            connected: Instant::now(),
+            reused: AtomicBool::new(false),
+            address_text: OnceLock::new(),
+            slot: None,
+            end: None,
+        }
+    }
+
+    /// The address of its client without a port, an IPv4 address as such; none on a unix socket.
+    #[must_use]
+    pub fn client(&self) -> Option<IpAddr> {
+        self.address.map(|address| address.ip().to_canonical())
+    }
+
+    /// A client as text: that of the connection, or one that a proxy names.
+    #[must_use]
+    pub fn text_of(&self, client: IpAddr) -> Arc<str> {
+        if self.client() == Some(client) {
+            self.address_text.get_or_init(|| client.to_string().into()).clone()
+        } else {
+            client.to_string().into()
+        }
     }
 
     pub(super) fn of_user(self, uid: Option<u32>) -> Self {

@@ -69,13 +69,11 @@ pub async fn serve<H: Handler>(
     let forced = CancellationToken::new();
     let _end_all = forced.clone().drop_guard();
     let tasks = TaskTracker::new();
+    let limits =
+        SlotLimits { connections: options.connections, waiting: options.waiting, min_hold: options.min_hold };
     let server = HttpServer {
-        slots: ConnectionSlots::new(SlotLimits {
-            connections: options.connections,
-            waiting: options.waiting,
-            min_hold: options.min_hold,
-        }),
-        refusals: ConnectionSlots::new(REFUSALS),
+        slots: ConnectionSlots::new(limits, forced.clone()),
+        refusals: ConnectionSlots::new(REFUSALS, forced.clone()),
         refusal_options: Arc::new(refusal::options(&options)),
         options: Arc::new(options),
         handler,
@@ -221,9 +219,8 @@ impl<H: Handler> HttpServer<H> {
         options: Arc<ServeOptions>,
         handler: Arc<A>,
     ) {
-        let forced = self.forced.clone();
         // A token of its own: connections that look at one share its lock.
-        let stop = self.stop.connections.child_token();
+        let (forced, stop) = (self.forced.clone(), self.stop.connections.child_token());
         self.tasks.spawn(async move {
             let ConnectionOrigin { address, uid, loopback, tls } = origin;
             let Some(Some(slot)) = stop.run_until_cancelled(slot).await else { return };
@@ -244,8 +241,11 @@ impl<H: Handler> HttpServer<H> {
             };
             tokio::select! {
                 () = served => {}
-                () = forced.cancelled() => {}
-                () = slot.evicted() => tracing::debug!(peer = ?address, "evicted idle connection"),
+                () = slot.ended() => {
+                    if !forced.is_cancelled() {
+                        tracing::debug!(peer = ?address, "evicted idle connection");
+                    }
+                }
             }
         });
     }

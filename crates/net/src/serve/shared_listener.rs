@@ -2,7 +2,8 @@
 //! request refused, because one user takes the place of another.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::header::CONNECTION;
@@ -95,17 +96,55 @@ enum Listening {
 /// What connections see.
 struct SharedServer<H> {
     handler: H,
-    users: watch::Sender<ListenerUsers>,
-    /// When TLS changed in a way that concerns connections that were there before.
-    secured: RwLock<Option<Instant>>,
+    users: Arc<ListenerUsers>,
+    began: Instant,
+    /// When TLS changed in a way that concerns connections that were there before, in milliseconds since it began; 0
+    /// for never. Every answer asks for that, so it takes no lock.
+    secured: AtomicU64,
+}
+
+/// The users of a listener.
+struct ListenerUsers {
+    counts: watch::Sender<UserCounts>,
+    /// Whether some are coming: every request asks for that, so it takes no lock.
+    are_coming: AtomicBool,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct ListenerUsers {
+struct UserCounts {
     /// Those that are going to answer, and since when there are any.
     coming: usize,
     since: Instant,
     present: usize,
+}
+
+impl ListenerUsers {
+    fn new() -> Self {
+        let (counts, _) = watch::channel(UserCounts { coming: 0, since: Instant::now(), present: 0 });
+        Self { counts, are_coming: AtomicBool::new(false) }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut UserCounts)) {
+        self.counts.send_modify(|counts| {
+            change(counts);
+            // In one order with what requests that are becoming events say of themselves.
+            self.are_coming.store(counts.coming > 0, Ordering::SeqCst);
+        });
+    }
+
+    fn are_coming(&self) -> bool {
+        self.are_coming.load(Ordering::SeqCst)
+    }
+
+    /// Resolves once nobody is coming, or those that are take too long.
+    async fn settled(&self) {
+        if !self.are_coming() {
+            return;
+        }
+        let mut counts = self.counts.subscribe();
+        let since = counts.borrow().since;
+        let _ = timeout_at(since + LONGEST_COMING, counts.wait_for(|counts| counts.coming == 0)).await;
+    }
 }
 
 impl<H: Handler> SharedListener<H> {
@@ -126,7 +165,7 @@ impl<H: Handler> SharedListener<H> {
         };
         let tls = ListenerTls::from(tls);
         let listener = listener.with_tls(tls.clone());
-        let (users, _) = watch::channel(ListenerUsers { coming: 0, since: Instant::now(), present: 0 });
+        let users = Arc::new(ListenerUsers::new());
         Ok(Arc::new(Self {
             address: listener.address(),
             tls,
@@ -134,7 +173,12 @@ impl<H: Handler> SharedListener<H> {
             unix_mode: Mutex::new(mode),
             listening: Mutex::new(Listening::Bound(Box::new(listener))),
             stop: CancellationToken::new(),
-            server: Arc::new(SharedServer { handler, users, secured: RwLock::default() }),
+            server: Arc::new(SharedServer {
+                handler,
+                users,
+                began: Instant::now(),
+                secured: AtomicU64::new(0),
+            }),
         }))
     }
 
@@ -171,20 +215,20 @@ impl<H: Handler> SharedListener<H> {
     /// Whether a user is coming.
     #[must_use]
     pub fn is_expecting(&self) -> bool {
-        self.server.users.borrow().coming > 0
+        self.server.users.are_coming()
     }
 
     /// Shows whether users are coming.
     #[must_use]
     pub fn arrivals(&self) -> ListenerArrivals {
-        ListenerArrivals(self.server.users.subscribe())
+        ListenerArrivals(self.server.users.clone())
     }
 
     /// Announces a user: from now on requests wait for it a moment, and the listener stays. The user brings its TLS and
     /// its permissions, which hold once it enters.
     #[must_use]
     pub fn hold(self: &Arc<Self>, address: &ListenAddress, tls: Option<ServerTls>) -> ListenerUse<H> {
-        self.server.users.send_modify(|users| {
+        self.server.users.change(|users| {
             if users.coming == 0 {
                 users.since = Instant::now();
             }
@@ -222,8 +266,7 @@ impl<H: Handler> SharedListener<H> {
         let clients = |files: Option<crate::tls::ServerFiles>| files.map(|files| files.client_ca);
         self.tls.set(tls);
         if clients(old) != clients(new) {
-            let mut secured = self.server.secured.write().unwrap_or_else(PoisonError::into_inner);
-            *secured = Some(Instant::now());
+            self.server.secured.store(self.server.millis(Instant::now()).max(1), Ordering::Release);
         }
     }
 
@@ -270,7 +313,7 @@ impl<H: Handler> ListenerUse<H> {
         if let Some(mode) = self.mode {
             shared.set_mode(mode);
         }
-        shared.server.users.send_modify(|users| users.present += 1);
+        shared.server.users.change(|users| users.present += 1);
         let stay = ListenerStay { shared };
         drop(self);
         stay.shared.serve(options);
@@ -280,7 +323,7 @@ impl<H: Handler> ListenerUse<H> {
 
 impl<H: Handler> Drop for ListenerUse<H> {
     fn drop(&mut self) {
-        self.shared.server.users.send_modify(|users| users.coming -= 1);
+        self.shared.server.users.change(|users| users.coming -= 1);
     }
 }
 
@@ -294,7 +337,7 @@ impl<H: Handler> ListenerStay<H> {
     pub async fn leave(self) {
         let shared = self.shared.clone();
         drop(self);
-        let users = *shared.server.users.borrow();
+        let users = *shared.server.users.counts.borrow();
         if users.present + users.coming > 0 {
             return;
         }
@@ -309,23 +352,24 @@ impl<H: Handler> ListenerStay<H> {
 
 impl<H: Handler> Drop for ListenerStay<H> {
     fn drop(&mut self) {
-        self.shared.server.users.send_modify(|users| users.present -= 1);
+        self.shared.server.users.change(|users| users.present -= 1);
     }
 }
 
 /// Shows whether users are coming to a listener.
 #[derive(Clone)]
-pub struct ListenerArrivals(watch::Receiver<ListenerUsers>);
+pub struct ListenerArrivals(Arc<ListenerUsers>);
 
 impl ListenerArrivals {
     /// Resolves once nobody is coming, or those that are take too long.
     pub async fn settled(&self) {
-        let ListenerUsers { coming, since, .. } = *self.0.borrow();
-        if coming == 0 {
-            return;
-        }
-        let mut users = self.0.clone();
-        let _ = timeout_at(since + LONGEST_COMING, users.wait_for(|users| users.coming == 0)).await;
+        self.0.settled().await;
+    }
+}
+
+impl<H> SharedServer<H> {
+    fn millis(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.began).as_millis()).unwrap_or(u64::MAX)
     }
 }
 
@@ -333,12 +377,10 @@ impl<H: Handler> Handler for SharedServer<H> {
     type Body = H::Body;
 
     async fn handle(&self, request: Request<ClientBody>, peer: &Peer) -> Response<H::Body> {
-        if self.users.borrow().coming > 0 {
-            ListenerArrivals(self.users.subscribe()).settled().await;
-        }
+        self.users.settled().await;
         let mut reply = self.handler.handle(request, peer).await;
-        let secured = *self.secured.read().unwrap_or_else(PoisonError::into_inner);
-        if secured.is_some_and(|secured| peer.connected < secured) {
+        let secured = self.secured.load(Ordering::Acquire);
+        if secured > 0 && self.millis(peer.connected) <= secured {
             reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         reply

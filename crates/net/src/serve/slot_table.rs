@@ -36,11 +36,12 @@ pub(super) struct SlotState {
     pub(super) released: AtomicBool,
     /// Whether its client has closed its side while it waits for the server.
     pub(super) closed: AtomicBool,
-    pub(super) evicted: CancellationToken,
+    /// Ends the connection: its slot is needed, or its server ends at once.
+    pub(super) ended: CancellationToken,
 }
 
 impl SlotState {
-    fn new(now: u64) -> Self {
+    fn new(now: u64, ended: CancellationToken) -> Self {
         Self {
             since: AtomicU64::new(now),
             served: AtomicBool::new(false),
@@ -49,7 +50,7 @@ impl SlotState {
             body: AtomicU64::new(0),
             released: AtomicBool::new(false),
             closed: AtomicBool::new(false),
-            evicted: CancellationToken::new(),
+            ended,
         }
     }
 
@@ -164,6 +165,7 @@ impl SlotTable {
         source: ConnectionSource,
         now: u64,
         limits: &SlotLimits,
+        server_ends: &CancellationToken,
     ) -> Option<(u64, Arc<SlotState>)> {
         let its = self.of.get(&source).map_or(0, |of| of.count);
         if !has_share(its, self.counted, limits.connections) {
@@ -171,7 +173,7 @@ impl SlotTable {
             let has_its_share = its > 0 && self.counted < limits.connections;
             self.evict(now, limits, has_its_share.then_some(source))?;
         }
-        let state = Arc::new(SlotState::new(now));
+        let state = Arc::new(SlotState::new(now, server_ends.child_token()));
         let number = self.next;
         self.next += 1;
         self.held.insert(number, HeldSlot { state: state.clone(), source, waits_for: None });
@@ -227,7 +229,7 @@ impl SlotTable {
 
     fn close(&mut self, number: u64) {
         let Some(held) = self.held.remove(&number) else { return };
-        held.state.evicted.cancel();
+        held.state.ended.cancel();
         match held.waits_for {
             Some(whose) => self.waiting.end(&whose),
             None => self.uncount(held.source, None),

@@ -200,7 +200,7 @@ proptest! {
 #[test]
 fn lines_that_may_not_start_keep_their_turn_and_hold_up_nobody() {
     let mut turns = Turns::default();
-    turns.set_places(LanePlaces { of: HashMap::new(), other: 10 });
+    turns.set_places(LanePlaces { of: NameMap::default(), other: 10 });
     for router in [1, 2, 1, 2] {
         turns.push(&name(0), line(router), router);
     }
