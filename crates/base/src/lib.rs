@@ -14,5 +14,5 @@ pub mod unit;
 pub mod value;
 
 pub use name::{name_pattern, near_miss};
-pub use system::{failpoint, file_lock, os_error, private_file, service_manager};
+pub use system::{failpoint, file_lock, os_error, private_file, service_manager, side_by_side};
 pub use value::depth;

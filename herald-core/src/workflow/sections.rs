@@ -1,13 +1,12 @@
 //! From the `router` and `preset` sections to a workflow.
 
-use std::thread;
-
 use serde_json::{Map, Value};
 
 use super::cycle;
 use super::internal_events::InternalEvents;
 use super::model::{KnownComponents, Workflow};
 use super::read::{ReadRouters, WorkflowReader};
+use herald_base::side_by_side::side_by_side;
 use herald_config::problem::{Problem, Severity};
 
 /// From so many routers on, two threads read half of them each.
@@ -26,7 +25,11 @@ pub fn read(router: &Value, preset: &Value, known: &KnownComponents<'_>) -> (Wor
         Value::Object(routers) => {
             let (half, presets) = (routers.len() / 2, first.known_presets());
             let others = || reader().with_presets(presets.clone()).routers(routers.iter().skip(half));
-            side_by_side(|| first.routers(routers.iter().take(half)), others)
+            let (mut all, rest) =
+                side_by_side("herald-routers", || first.routers(routers.iter().take(half)), others);
+            all.routes.extend(rest.routes);
+            all.problems.extend(rest.problems);
+            all
         }
         other => first.no_routers(other),
     };
@@ -34,22 +37,6 @@ pub fn read(router: &Value, preset: &Value, known: &KnownComponents<'_>) -> (Wor
         problems.extend(cycle::warnings(&routes, known));
     }
     (Workflow::new(routes), problems)
-}
-
-/// Both at the same time, where there can be another thread; the second after the first.
-fn side_by_side(first: impl FnOnce() -> ReadRouters, second: impl Fn() -> ReadRouters + Sync) -> ReadRouters {
-    thread::scope(|scope| {
-        let name = "herald-routers".to_owned();
-        let beside = thread::Builder::new().name(name).spawn_scoped(scope, &second);
-        let mut all = first();
-        let rest = match beside {
-            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-            Err(_) => second(),
-        };
-        all.routes.extend(rest.routes);
-        all.problems.extend(rest.problems);
-        all
-    })
 }
 
 #[cfg(test)]

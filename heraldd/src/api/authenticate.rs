@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use herald_access::{AuthenticatedCaller, NotAuthenticated, Via};
@@ -17,14 +16,14 @@ use super::answer::ErrorResponse;
 use super::caller::{ApiCaller, over_tcp};
 use super::context::Api;
 use super::long_answer::{self, until_rejected};
-use super::routes;
+use super::routes::ApiCalls;
 
 /// How a browser is asked for a name and a password.
 const BASIC: HeaderValue = HeaderValue::from_static("Basic realm=\"heraldd\", charset=\"UTF-8\"");
 
 /// Finds the caller of each request, and lets those in that are known.
 pub(crate) struct AuthenticatedRouter {
-    router: Router,
+    calls: ApiCalls,
     api: Arc<Api>,
     /// On the socket, the file's mode decides who can connect.
     is_socket: bool,
@@ -32,7 +31,7 @@ pub(crate) struct AuthenticatedRouter {
 
 impl AuthenticatedRouter {
     pub(crate) fn new(api: &Arc<Api>, is_socket: bool) -> Self {
-        Self { router: routes::served(api.clone()), api: api.clone(), is_socket }
+        Self { calls: ApiCalls::new(api.clone()), api: api.clone(), is_socket }
     }
 
     async fn caller(&self, headers: &HeaderMap, peer: &Peer) -> Result<ApiCaller, NotAuthenticated> {
@@ -64,7 +63,7 @@ impl Handler for AuthenticatedRouter {
             Err(why) => return not_authenticated(&why, self.api.authenticator.has_users()),
         };
         let headers = request.headers().clone();
-        let response = match self.router.clone().call(request).await {
+        let response = match self.calls.router().clone().call(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         };

@@ -99,8 +99,27 @@ async fn openapi_json() -> Response {
     ([(CONTENT_TYPE, "application/json")], text.as_str()).into_response()
 }
 
+/// All calls. Their table is made for the first request: with it comes what the document says of each, which is most of
+/// what a start without many routers would take, and many daemons are never asked.
+pub(crate) struct ApiCalls {
+    api: Arc<Api>,
+    router: OnceLock<Router>,
+}
+
+impl ApiCalls {
+    /// Those that are answered by this.
+    pub(crate) fn new(api: Arc<Api>) -> Self {
+        Self { api, router: OnceLock::new() }
+    }
+
+    /// What answers them.
+    pub(crate) fn router(&self) -> &Router {
+        self.router.get_or_init(|| served(self.api.clone()))
+    }
+}
+
 /// All calls, answered by this.
-pub(crate) fn served(api: Arc<Api>) -> Router {
+pub(super) fn served(api: Arc<Api>) -> Router {
     let (router, _) = described().split_for_parts();
     router
         .route_layer(middleware::from_fn_with_state(api.clone(), record_outcome))

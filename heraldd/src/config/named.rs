@@ -35,7 +35,8 @@ pub(super) fn problems(
     }
     let mut seen = BTreeSet::new();
     for route in workflow.all() {
-        let Some(of_type) = known.selectors.get(&*route.selector).copied().flatten() else { continue };
+        let of_type = known.selectors.get(&*route.selector).copied().flatten();
+        let Some(of_type) = of_type.filter(|it| it.has_param_names()) else { continue };
         let at = select_param(routers, route);
         for problem in of_type.check_param_names(&route.select_param.get(), &at, &parts) {
             // Tasks share what their router says.

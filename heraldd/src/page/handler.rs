@@ -23,6 +23,7 @@ use crate::api::authenticate::not_authenticated;
 use crate::api::caller::{ApiCaller, over_tcp};
 use crate::api::context::Api;
 use crate::api::long_answer::{self, until_rejected};
+use crate::api::routes::ApiCalls;
 
 /// Answers every request to the page.
 pub(super) struct PageHandler {
@@ -32,7 +33,7 @@ pub(super) struct PageHandler {
     /// The screens and acts.
     screens: Router,
     /// The calls of the API.
-    calls: Router,
+    calls: ApiCalls,
 }
 
 impl PageHandler {
@@ -40,7 +41,7 @@ impl PageHandler {
         Self {
             open: routes::open(api),
             screens: routes::screens(api),
-            calls: crate::api::routes::served(api.clone()),
+            calls: ApiCalls::new(api.clone()),
             api: api.clone(),
         }
     }
@@ -114,7 +115,7 @@ impl PageHandler {
             Err(why) => return not_authenticated(&why, false),
         };
         let headers = request.headers().clone();
-        let response = run(&self.calls, request).await;
+        let response = run(self.calls.router(), request).await;
         let api = self.api.clone();
         match visit.session.clone() {
             // A stream ends with the session.

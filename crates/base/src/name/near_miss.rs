@@ -2,8 +2,12 @@
 
 /// The name among `known` that `given` was probably meant to be.
 pub fn near_miss<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let length = given.chars().count();
+    // The lengths alone say it of most.
+    let may_be = |name: &&str| name.chars().count().abs_diff(length) <= most_slips(given, name);
     known
         .into_iter()
+        .filter(may_be)
         .map(|name| (strsim::damerau_levenshtein(given, name), name))
         .filter(|(distance, name)| {
             *distance <= most_slips(given, name)

@@ -6,4 +6,5 @@ pub mod host_name;
 pub mod os_error;
 pub mod private_file;
 pub mod service_manager;
+pub mod side_by_side;
 pub mod user;

@@ -4,10 +4,14 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use herald_base::secret_name::{MASKED, is_secret_name};
+use herald_base::side_by_side::side_by_side;
 use serde_json::Value;
 
 use crate::problem::{Path, PathStep};
 use crate::secret::Mask;
+
+/// So many entries of a section are many.
+const MANY: usize = 1000;
 
 /// A section, or an entry of a section that names things.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +74,16 @@ impl WrittenValue {
             match value {
                 Value::Object(named) if named.values().all(Value::is_object) && !named.is_empty() => {
                     let of_name = |(name, value)| UnmaskedEntry::new(section, Some(name), value);
-                    entries.extend(named.iter().map(of_name));
+                    // Of many, half on another thread.
+                    let half = if named.len() < MANY { 0 } else { named.len() / 2 };
+                    let first = || named.iter().take(half).map(of_name).collect::<Vec<_>>();
+                    let rest = || named.iter().skip(half).map(of_name).collect::<Vec<_>>();
+                    let (first, rest) = if half > 0 {
+                        side_by_side("herald-written", first, rest)
+                    } else {
+                        (first(), rest())
+                    };
+                    entries.extend(first.into_iter().chain(rest));
                 }
                 value => entries.push(UnmaskedEntry::new(section, None, value)),
             }

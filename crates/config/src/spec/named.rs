@@ -19,6 +19,12 @@ impl Description {
         names_of(&self.options, given, at, parts)
     }
 
+    /// Whether a parameter names something, so that [`Self::check_param_names`] may find something.
+    #[must_use]
+    pub fn has_param_names(&self) -> bool {
+        self.params.iter().any(|spec| spec.names.is_some())
+    }
+
     /// The same for parameters.
     #[must_use]
     pub fn check_param_names(&self, given: &Params, at: &Path, parts: &NamedParts<'_>) -> Vec<Problem> {

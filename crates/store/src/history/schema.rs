@@ -1,6 +1,6 @@
 //! The tables, their version, and the way from older versions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,6 +10,22 @@ use rusqlite::{Connection, OpenFlags};
 use crate::journal::disk_space;
 use crate::lock::OpenError;
 use crate::permissions;
+
+/// The tables of the last version.
+const TABLES: [&str; 12] = [
+    "attempts",
+    "audit",
+    "cursors",
+    "drains",
+    "events",
+    "idempotency",
+    "jobs",
+    "keys",
+    "pauses",
+    "position",
+    "seal_check",
+    "sessions",
+];
 
 /// Requests that are carried out once; without a file, a table in memory has the same form.
 pub(crate) const IDEMPOTENCY: &str = "
@@ -182,16 +198,17 @@ pub(crate) fn open(path: &Path) -> Result<Connection, OpenError> {
     {
         return Err(OpenError::of_damage(path, &what));
     }
-    for (number, migration) in MIGRATIONS.iter().enumerate().skip(version) {
-        migrate(&mut connection, migration, number + 1).map_err(of_history)?;
+    if version < MIGRATIONS.len() {
+        migrate(&mut connection, version).map_err(of_history)?;
     }
     Ok(connection)
 }
 
-fn migrate(connection: &mut Connection, sql: &str, version: usize) -> rusqlite::Result<()> {
+/// From this version to the last one, at once: the disk is waited for once.
+fn migrate(connection: &mut Connection, from: usize) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    transaction.execute_batch(sql)?;
-    transaction.pragma_update(None, "user_version", u32::try_from(version).unwrap_or(u32::MAX))?;
+    MIGRATIONS.iter().skip(from).try_for_each(|migration| transaction.execute_batch(migration))?;
+    transaction.pragma_update(None, "user_version", version())?;
     transaction.commit()
 }
 
@@ -219,6 +236,9 @@ pub(crate) fn differences(connection: &Connection) -> rusqlite::Result<Vec<Strin
 /// Makes tables that are missing, without anything in them, and says which. Without its position the history cannot go
 /// on: that one stays missing.
 pub(crate) fn make_missing(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    if has_all_tables(connection)? {
+        return Ok(Vec::new());
+    }
     let (meant, there) = (of_version(MIGRATIONS.len())?, layout(connection)?);
     let mut made = Vec::new();
     for table in layout(&meant)?.into_keys().filter(|table| table != "position" && !there.contains_key(table))
@@ -230,6 +250,13 @@ pub(crate) fn make_missing(connection: &Connection) -> rusqlite::Result<Vec<Stri
         made.push(format!("the table {table} was missing, and begins empty"));
     }
     Ok(made)
+}
+
+/// Whether there is a table of each name. A start asks only for that: a whole layout takes milliseconds.
+fn has_all_tables(connection: &Connection) -> rusqlite::Result<bool> {
+    let mut tables = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?;
+    let tables: HashSet<String> = tables.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(TABLES.iter().all(|table| tables.contains(*table)))
 }
 
 /// An empty history of this version.
@@ -277,4 +304,19 @@ pub(crate) fn connect(path: &Path, write: bool) -> rusqlite::Result<Connection> 
         connection.pragma_update(None, "query_only", true)?;
     }
     Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_are_those_of_the_last_version() {
+        let last = of_version(MIGRATIONS.len()).unwrap();
+        let tables: Vec<String> = layout(&last).unwrap().into_keys().collect();
+        assert_eq!(tables, TABLES);
+        assert!(has_all_tables(&last).unwrap());
+        last.execute_batch("DROP TABLE pauses").unwrap();
+        assert!(!has_all_tables(&last).unwrap());
+    }
 }
