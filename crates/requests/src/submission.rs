@@ -1,6 +1,7 @@
 //! Requests that are becoming events. A trigger that takes the place of another one waits for them: they are routed by
 //! the configuration that has their trigger.
 
+use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
@@ -18,13 +19,18 @@ pub(crate) type EventSubmission = TaskTrackerToken;
 
 impl EventSubmissions {
     pub(crate) fn begin(&self) -> EventSubmission {
-        self.0.token()
+        let submission = self.0.token();
+        // It is counted before the request asks whether another trigger is coming. That one says that it comes, and
+        // looks at the count only then: one of the two sees the other.
+        fence(Ordering::SeqCst);
+        submission
     }
 
     /// Resolves once there are none, or they take too long.
     pub async fn over(&self) {
         // A tracker reports that it is empty only once it is closed; it goes on counting.
         self.0.close();
+        fence(Ordering::SeqCst);
         let _ = tokio::time::timeout(LONGEST, self.0.wait()).await;
     }
 }

@@ -160,7 +160,8 @@ pub trait Executor: Any + Send + Sync {
 
     /// Whether [`Executor::execute`] is over within microseconds, waits for nothing, and has no effect but its result.
     /// The dispatcher then runs it on its own loop, which saves the job a task of its own, and without waiting for the
-    /// record of its start: should that be lost, nothing has happened yet.
+    /// record of its start: should that be lost, nothing has happened yet. All its executions share one
+    /// [`Execution::stop`], which nobody asks and which it MUST NOT cancel.
     fn is_instant(&self) -> bool {
         false
     }

@@ -30,12 +30,15 @@ const MOST_SMALL: usize = 32;
 /// What small batches have together, in records.
 const SMALL: usize = 256;
 
-/// Takes what is there, and leaves room for as many, since the next batch is likely to be as large: lists that grow
-/// step by step are copied at each step.
+/// Takes what is there, and leaves room for as many within bounds, since the next batch is likely to be as large: lists
+/// that grow step by step are copied at each step.
 fn take_some<T>(list: &mut Vec<T>) -> Vec<T> {
-    let room = Vec::with_capacity(list.len());
+    let room = Vec::with_capacity(list.len().min(MOST_ROOM));
     std::mem::replace(list, room)
 }
+
+/// For how many there is room at once.
+const MOST_ROOM: usize = 1024;
 
 /// A batch that the journal did not record.
 struct FailedBatch {

@@ -66,10 +66,10 @@ impl Engine {
 
     /// Lets the tasks of jobs end that go on without this process.
     pub(super) fn leave_outliving(&self) {
-        for entry in self.board.jobs.values() {
-            entry.stop().shutdown.cancel();
-            entry.stop().asked.cancel();
-            entry.stop().forced.cancel();
+        for stop in self.board.jobs.values().filter_map(|entry| entry.stop.get()) {
+            stop.shutdown.cancel();
+            stop.asked.cancel();
+            stop.forced.cancel();
         }
     }
 
@@ -108,9 +108,9 @@ impl Drop for Engine {
     /// A loop that is dropped instead of drained leaves no job and no selector behind.
     fn drop(&mut self) {
         self.end.cancel();
-        for entry in self.board.jobs.values() {
-            entry.stop().asked.cancel();
-            entry.stop().forced.cancel();
+        for stop in self.board.jobs.values().filter_map(|entry| entry.stop.get()) {
+            stop.asked.cancel();
+            stop.forced.cancel();
         }
     }
 }

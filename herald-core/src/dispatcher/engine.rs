@@ -355,7 +355,14 @@ impl Engine {
             let (stop, output) = (self.never_stopped.clone(), self.no_output.clone());
             match at_once(executor, Execution { job, mask, stop, output, earlier }).await {
                 Ok(outcome) => return self.apply(id, finish(outcome)),
-                Err(work) => go_on(work, entry.stop().clone(), timeout),
+                Err(work) => {
+                    let executor = &*entry.job.executor;
+                    tracing::warn!(
+                        executor,
+                        "an executor that said it is done at once is not, and cannot be stopped"
+                    );
+                    go_on(work, entry.stop().clone(), timeout)
+                }
             }
         } else {
             let output = if instant { self.no_output.clone() } else { self.outputs.open(&job, &mask) };

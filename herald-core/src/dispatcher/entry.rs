@@ -29,7 +29,7 @@ pub(super) struct Entry {
     pub(super) policy: Arc<Policy>,
     /// The pool that it shares, when its policy speaks of one.
     pub(super) pool: Option<Name>,
-    /// Made once it may be needed.
+    /// See [`Self::stop`].
     pub(super) stop: OnceLock<Stop>,
     /// Rough bytes of its parameters.
     pub(super) size: usize,
@@ -117,7 +117,7 @@ impl Entry {
         }
     }
 
-    /// Asks this attempt to end.
+    /// What asks this attempt to end, made when it is first needed: most attempts that are over at once never do.
     pub(super) fn stop(&self) -> &Stop {
         self.stop.get_or_init(Stop::new)
     }

@@ -38,7 +38,8 @@ pub(super) struct WorkflowReader<'a> {
     known: &'a KnownComponents<'a>,
     internal_events: &'a InternalEvents<'a>,
     presets: Presets<'a>,
-    /// Names seen so far, so that ten thousand routers share one `print`.
+    /// Names seen so far, so that routers share one `print`: all of them, or those that one thread
+    /// reads.
     names: HashSet<Name>,
     no_policy: Arc<Policy>,
     merged: MergedParams<'a>,
@@ -71,8 +72,8 @@ impl<'a> WorkflowReader<'a> {
     }
 
     /// With these presets, which were checked.
-    pub(super) fn with_presets(self, presets: Presets<'a>) -> Self {
-        Self { presets, ..self }
+    pub(super) fn with_presets(self, presets: &Presets<'a>) -> Self {
+        Self { presets: presets.clone(), ..self }
     }
 
     /// Reads these routers, and ends.

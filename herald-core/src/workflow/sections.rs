@@ -7,7 +7,7 @@ use super::internal_events::InternalEvents;
 use super::model::{KnownComponents, Workflow};
 use super::read::{ReadRouters, WorkflowReader};
 use herald_base::side_by_side::side_by_side;
-use herald_config::problem::{Problem, Severity};
+use herald_config::problem::{PathStep, Problem, Severity};
 
 /// From so many routers on, two threads read half of them each.
 const MANY: usize = 1000;
@@ -24,11 +24,14 @@ pub fn read(router: &Value, preset: &Value, known: &KnownComponents<'_>) -> (Wor
         Value::Object(routers) if routers.len() < MANY => first.routers(routers.iter()),
         Value::Object(routers) => {
             let (half, presets) = (routers.len() / 2, first.known_presets());
-            let others = || reader().with_presets(presets.clone()).routers(routers.iter().skip(half));
+            let others = || reader().with_presets(&presets).routers(routers.iter().skip(half));
             let (mut all, rest) =
                 side_by_side("herald-routers", || first.routers(routers.iter().take(half)), others);
             all.routes.extend(rest.routes);
-            all.problems.extend(rest.problems);
+            // What is wrong with a preset is said once, whoever names it.
+            let is_known = |problem: &Problem| is_of_preset(problem) && all.problems.contains(problem);
+            let more: Vec<Problem> = rest.problems.into_iter().filter(|problem| !is_known(problem)).collect();
+            all.problems.extend(more);
             all
         }
         other => first.no_routers(other),
@@ -37,6 +40,10 @@ pub fn read(router: &Value, preset: &Value, known: &KnownComponents<'_>) -> (Wor
         problems.extend(cycle::warnings(&routes, known));
     }
     (Workflow::new(routes), problems)
+}
+
+fn is_of_preset(problem: &Problem) -> bool {
+    matches!(problem.path.first(), Some(PathStep::Key(section)) if section == "preset")
 }
 
 #[cfg(test)]
@@ -80,6 +87,24 @@ mod tests {
             assert_eq!(names, expected);
             let last = routes.last().unwrap().job_param.get();
             assert_eq!((&last["from"], last.contains_key("preset")), (&json!("preset"), false));
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_preset_is_said_once() {
+        let known = KnownComponents {
+            triggers: [("t".to_owned(), None)].into(),
+            selectors: [("s".to_owned(), None)].into(),
+            executors: [("e".to_owned(), None)].into(),
+            secrets: None,
+        };
+        let one = json!({"trigger": "t", "selector": "s", "task": {"a": "e"}, "job_param": {"preset": "p"}});
+        for count in [2, 2_000] {
+            let routers: Map<String, Value> = (0..count).map(|n| (format!("r{n}"), one.clone())).collect();
+            let preset = json!({"p": {"x": "{{ nope }}", "select_param": {}}});
+            let (_, problems) = read(&Value::Object(routers), &preset, &known);
+            let found: Vec<String> = problems.iter().map(|problem| problem.path.to_string()).collect();
+            assert_eq!(found, ["preset.p.x", "preset.p.select_param"], "{count}: {problems:?}");
         }
     }
 }

@@ -146,12 +146,10 @@ pub(super) struct SourceText {
 impl SourceText {
     pub(super) fn new(file: &str, text: &str) -> Self {
         let bytes = text.as_bytes();
-        let ends = bytes.iter().enumerate().filter(|(n, byte)| match byte {
-            b'\n' => true,
-            b'\r' => bytes.get(n + 1) != Some(&b'\n'),
-            _ => false,
-        });
-        let lines = std::iter::once(0).chain(ends.map(|(n, _)| n + 1)).collect();
+        // `\r\n` is the end of one line.
+        let ends = memchr::memchr2_iter(b'\n', b'\r', bytes)
+            .filter(|end| bytes[*end] == b'\n' || bytes.get(end + 1) != Some(&b'\n'));
+        let lines = std::iter::once(0).chain(ends.map(|end| end + 1)).collect();
         Self { file: file.to_owned(), text: text.to_owned(), lines, secret: Vec::new() }
     }
 

@@ -127,7 +127,7 @@ impl ListenerUsers {
     fn change(&self, change: impl FnOnce(&mut UserCounts)) {
         self.counts.send_modify(|counts| {
             change(counts);
-            // In one order with what requests that are becoming events say of themselves.
+            // In one order with the count of requests that are becoming events.
             self.are_coming.store(counts.coming > 0, Ordering::SeqCst);
         });
     }
@@ -266,7 +266,7 @@ impl<H: Handler> SharedListener<H> {
         let clients = |files: Option<crate::tls::ServerFiles>| files.map(|files| files.client_ca);
         self.tls.set(tls);
         if clients(old) != clients(new) {
-            self.server.secured.store(self.server.millis(Instant::now()).max(1), Ordering::Release);
+            self.server.secured.fetch_max(self.server.millis(Instant::now()).max(1), Ordering::AcqRel);
         }
     }
 
