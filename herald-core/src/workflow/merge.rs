@@ -37,8 +37,8 @@ pub(super) struct Merged<'a> {
     right_for: Vec<(Option<&'a Description>, Option<Name>)>,
 }
 
-/// The results so far: tasks with the same sources share one, so that the routers which name a preset hold it once (twice
-/// where two threads read them), and the tasks of a router its parameters.
+/// The results so far: tasks with the same sources share one, so that the routers which name a preset hold it once
+/// (twice where two threads read them), and the tasks of a router its parameters.
 #[derive(Default)]
 pub(super) struct MergedParams<'a> {
     /// Whether what one router alone has is packed.
