@@ -28,7 +28,7 @@ pub fn read(router: &Value, preset: &Value, known: &KnownComponents<'_>) -> (Wor
             let (mut all, rest) =
                 side_by_side("herald-routers", || first.routers(routers.iter().take(half)), others);
             all.routes.extend(rest.routes);
-            // What is wrong with a preset is said once, whoever names it.
+            // What is wrong with a preset is said once, however many routers name it.
             let is_known = |problem: &Problem| is_of_preset(problem) && all.problems.contains(problem);
             let more: Vec<Problem> = rest.problems.into_iter().filter(|problem| !is_known(problem)).collect();
             all.problems.extend(more);
