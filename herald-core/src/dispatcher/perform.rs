@@ -121,3 +121,68 @@ async fn to_its_end(work: impl Future<Output = Outcome>, stop: &Stop) -> Outcome
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::component::executor::NoOutput;
+    use crate::job::Job;
+    use crate::value::param::Params;
+
+    /// Says that it is done at once, which is true where it has no time to wait for.
+    struct SaidToBeInstant(Option<Duration>);
+
+    #[async_trait]
+    impl Executor for SaidToBeInstant {
+        async fn execute(&self, execution: Execution) -> Outcome {
+            assert_ne!(&*execution.job.task, "panics");
+            if let Some(wait) = self.0 {
+                tokio::time::sleep(wait).await;
+            }
+            Ok(Params::new())
+        }
+    }
+
+    async fn begun(task: &str, wait: Option<u64>) -> Result<Outcome, Attempt> {
+        let job = Job {
+            id: "j".into(),
+            trigger_id: "e".into(),
+            router: "r".into(),
+            trigger: "t".into(),
+            selector: "s".into(),
+            task: task.into(),
+            executor: "x".into(),
+            trigger_param: Arc::default(),
+            select_param: Arc::default(),
+            job_param: Arc::default(),
+            chain_depth: 0,
+            attempt: 1,
+            by: None,
+            rerun: false,
+        };
+        let (stop, output) = (Stop::new(), Arc::new(NoOutput));
+        let execution = Execution { job: Arc::new(job), mask: Arc::default(), stop, output, earlier: None };
+        at_once(Arc::new(SaidToBeInstant(wait.map(Duration::from_secs))), execution).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_done_at_once_ends_all_the_same() {
+        assert!(matches!(begun("k", None).await, Ok(Ok(_))));
+        let panicked = begun("panics", None).await.ok().unwrap().unwrap_err();
+        assert_eq!(panicked.error, "the executor panicked");
+
+        let stopped = Stop::new();
+        stopped.asked.cancel();
+        for (wait, stop, seconds, succeeds) in
+            [(20, Stop::new(), 20, true), (20, stopped.clone(), 20, true), (500, stopped, 70, false)]
+        {
+            let rest = begun("k", Some(wait)).await.err().unwrap();
+            let began = Instant::now();
+            assert_eq!(go_on(rest, stop, None).await.is_ok(), succeeds, "{wait}");
+            assert_eq!(began.elapsed().as_secs(), seconds, "{wait}");
+        }
+    }
+}

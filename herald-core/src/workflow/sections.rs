@@ -52,15 +52,18 @@ mod tests {
 
     use super::*;
 
-    /// Of many routers two threads read half each: routes and problems come in the order of the file all the same.
-    #[test]
-    fn many_routers_read_like_few() {
-        let known = KnownComponents {
+    fn known() -> KnownComponents<'static> {
+        KnownComponents {
             triggers: [("t".to_owned(), None)].into(),
             selectors: [("s".to_owned(), None)].into(),
             executors: [("e".to_owned(), None)].into(),
             secrets: None,
-        };
+        }
+    }
+
+    /// Of many routers two threads read half each: routes and problems come in the order of the file all the same.
+    #[test]
+    fn many_routers_read_like_few() {
         let preset = json!({"p": {"from": "preset"}});
         let of = |count: usize, wrong: &[usize]| {
             let one = |n: usize| {
@@ -70,7 +73,7 @@ mod tests {
                 (format!("r{n}"), router)
             };
             let routers: Map<String, Value> = (0..count).map(one).collect();
-            read(&Value::Object(routers), &preset, &known)
+            read(&Value::Object(routers), &preset, &known())
         };
         for (count, wrong) in
             [(3, vec![]), (2_001, vec![]), (2_001, vec![0, 999, 1000, 2000]), (2_000, vec![1500])]
@@ -92,17 +95,11 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_preset_is_said_once() {
-        let known = KnownComponents {
-            triggers: [("t".to_owned(), None)].into(),
-            selectors: [("s".to_owned(), None)].into(),
-            executors: [("e".to_owned(), None)].into(),
-            secrets: None,
-        };
         let one = json!({"trigger": "t", "selector": "s", "task": {"a": "e"}, "job_param": {"preset": "p"}});
         for count in [2, 2_000] {
             let routers: Map<String, Value> = (0..count).map(|n| (format!("r{n}"), one.clone())).collect();
             let preset = json!({"p": {"x": "{{ nope }}", "select_param": {}}});
-            let (_, problems) = read(&Value::Object(routers), &preset, &known);
+            let (_, problems) = read(&Value::Object(routers), &preset, &known());
             let found: Vec<String> = problems.iter().map(|problem| problem.path.to_string()).collect();
             assert_eq!(found, ["preset.p.x", "preset.p.select_param"], "{count}: {problems:?}");
         }
