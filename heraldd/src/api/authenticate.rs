@@ -9,7 +9,8 @@ use herald_base::system::user::{USERS, name_in};
 use herald_net::serve::{ClientBody, Handler, Peer};
 use herald_webhook::cross_site::is_cross_site;
 use http::header::WWW_AUTHENTICATE;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, StatusCode};
 use tower_service::Service;
 
 use super::answer::ErrorResponse;
@@ -34,18 +35,19 @@ impl AuthenticatedRouter {
         Self { calls: ApiCalls::new(api.clone()), api: api.clone(), is_socket }
     }
 
-    async fn caller(&self, headers: &HeaderMap, peer: &Peer) -> Result<ApiCaller, NotAuthenticated> {
+    async fn caller(&self, request: &Parts, peer: &Peer) -> Result<ApiCaller, NotAuthenticated> {
         if self.is_socket {
             let name = match peer.uid {
-                Some(uid) => Some(user_name(uid).await),
-                None => None,
+                // What only reads is not recorded: to look for the name would cost as much as many an answer.
+                Some(uid) if !only_reads(&request.method) => Some(user_name(uid).await),
+                _ => None,
             };
             return Ok(ApiCaller {
                 caller: Arc::new(AuthenticatedCaller::admin(name, Via::Socket)),
                 address: None,
             });
         }
-        let found = over_tcp(&self.api, headers, peer, false).await;
+        let found = over_tcp(&self.api, &request.headers, peer, false).await;
         Ok(ApiCaller { caller: Arc::new(found.caller?), address: found.client })
     }
 }
@@ -53,26 +55,30 @@ impl AuthenticatedRouter {
 impl Handler for AuthenticatedRouter {
     type Body = Body;
 
-    async fn handle(&self, mut request: Request<ClientBody>, peer: &Peer) -> Response {
-        if !matches!(*request.method(), Method::GET | Method::HEAD) && is_cross_site(request.headers()) {
+    async fn handle(&self, request: Request<ClientBody>, peer: &Peer) -> Response {
+        let (mut request, body) = request.into_parts();
+        if !only_reads(&request.method) && is_cross_site(&request.headers) {
             let why = "cross-site browser request rejected";
             return ErrorResponse::new(StatusCode::FORBIDDEN, why).into_response();
         }
-        match self.caller(request.headers(), peer).await {
-            Ok(caller) => request.extensions_mut().insert(caller),
+        match self.caller(&request, peer).await {
+            Ok(caller) => request.extensions.insert(caller),
             Err(why) => return not_authenticated(&why, self.api.authenticator.has_users()),
         };
-        let headers = request.headers().clone();
+        let headers = (!self.is_socket).then(|| request.headers.clone());
+        let request = Request::from_parts(request, body);
         let response = match self.calls.router().clone().call(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         };
-        if self.is_socket {
-            return response;
-        }
+        let Some(headers) = headers else { return response };
         let peer = Peer::new(peer.address, peer.loopback);
         long_answer::until(response, until_rejected(self.api.clone(), headers, peer))
     }
+}
+
+fn only_reads(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
 }
 
 /// The name of a user of this machine; its number where it has none.
