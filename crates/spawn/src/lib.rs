@@ -14,6 +14,8 @@ pub struct ProcessStart<'a> {
     pub stdio: [BorrowedFd<'a>; 3],
     /// Resources with soft and hard limit.
     pub limits: &'a [(i32, u64, u64)],
+    /// The signals that the caller ignores, from bit 0 for number 1 on: the program ignores none.
+    pub ignored: u64,
     /// User, group and all groups.
     pub user: Option<(i64, i64, &'a [u32])>,
     /// Its current directory and its file.
@@ -33,7 +35,9 @@ extern "C" fn child(this: *mut c_void) -> c_int {
                 libc::_exit(127);
             }
         };
-        (1..=64).for_each(|signal| _ = libc::signal(signal, libc::SIG_DFL));
+        // `clone3` has removed all handlers. What the caller ignores is ignored still.
+        let reset = if *placed { start.ignored } else { u64::MAX };
+        (1..=64).filter(|n| reset >> (n - 1) & 1 == 1).for_each(|n| _ = libc::signal(n, libc::SIG_DFL));
         libc::setpgid(0, 0);
         if let (Some([_, procs]), false) = (start.cgroup, *placed) {
             step("cgroup", libc::write(procs.as_raw_fd(), c"0".as_ptr().cast(), 1) as i64);
@@ -68,15 +72,14 @@ pub fn spawn(start: &ProcessStart<'_>) -> Result<i32, (&'static str, Error)> {
     let (at, flags) = ((&raw mut this).cast::<c_void>(), libc::CLONE_VM | libc::CLONE_VFORK);
     // SAFETY: what the child uses lives until it runs its program or has ended; it has a stack of its own.
     unsafe {
-        let (mut all, mut before, mut how): (libc::sigset_t, libc::sigset_t, libc::clone_args) = zeroed();
-        (how.flags, how.exit_signal) = (flags as u64, libc::SIGCHLD as u64);
+        let (mut pid, mut how, [mut all, mut old]): (i64, libc::clone_args, [libc::sigset_t; 2]) = zeroed();
+        (how.flags, how.exit_signal) = (flags as u64 | 0x1_0000_0000, libc::SIGCHLD as u64);
         (how.stack, how.stack_size) = (stack.as_mut_ptr() as u64, size_of_val(&stack[..]) as u64);
         if let Some([folder, _]) = start.cgroup {
             (how.flags, how.cgroup) = (how.flags | 0x2_0000_0000, folder.as_raw_fd() as u64);
         }
         libc::sigfillset(&raw mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
-        let mut pid: i64 = -1;
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut old);
         #[cfg(target_arch = "x86_64")]
         std::arch::asm!("syscall", "test rax, rax", "jnz 2f", "mov rdi, r12", "call {}", "2:", sym child,
             in("r12") at, inlateout("rax") libc::SYS_clone3 => pid, in("rdi") &raw const how,
@@ -84,11 +87,11 @@ pub fn spawn(start: &ProcessStart<'_>) -> Result<i32, (&'static str, Error)> {
         #[cfg(target_arch = "aarch64")]
         std::arch::asm!("svc 0", "cbnz x0, 2f", "mov x0, x9", "bl {}", "2:", sym child, in("x9") at,
             in("x8") libc::SYS_clone3, inlateout("x0") &raw const how => pid, in("x1") size_of_val(&how));
-        if pid < 0 {
+        if pid <= 0 {
             (*at.cast::<NewProcess<'_>>()).2 = false;
             pid = libc::clone(child, stack.as_mut_ptr_range().end.cast(), flags | libc::SIGCHLD, at).into();
         }
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, null_mut());
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const old, null_mut());
         match (*at.cast::<NewProcess<'_>>()).3.take() {
             Some(failed) if libc::waitpid(pid as i32, null_mut(), 0) as i64 == pid => Err(failed),
             _ if pid < 0 => Err(("process", Error::last_os_error())),

@@ -11,6 +11,9 @@ use std::os::unix::process::CommandExt;
 use herald_spawn::{ProcessStart, spawn};
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, WaitStatus, waitid, waitpid};
 
+/// What Rust programs ignore: the bit of signal 13.
+const SIGPIPE: u64 = 1 << 12;
+
 fn texts(list: &[&str]) -> Vec<CString> {
     list.iter().map(|text| CString::new(*text).unwrap()).collect()
 }
@@ -27,6 +30,7 @@ fn run(
         cgroup: None,
         stdio: [null, same.as_fd(), same.as_fd()],
         limits: &[],
+        ignored: SIGPIPE,
         user: None,
         paths: [c"/", c"/bin/sh"],
         texts: [&args, &env],
@@ -146,6 +150,7 @@ fn measure() {
             cgroup,
             stdio,
             limits: &[],
+            ignored: SIGPIPE,
             user: None,
             paths: [c"/", c"/bin/true"],
             texts: [&args, &[]],

@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Result};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -76,12 +76,30 @@ struct OpenGroup {
     path: PathBuf,
     folder: File,
     procs: File,
+    /// Says whether a process lives in it; asked after each job.
+    events: Option<File>,
 }
 
 impl OpenGroup {
     fn open(path: PathBuf) -> Result<Self> {
         let (folder, procs) = (File::open(&path)?, File::create(path.join("cgroup.procs"))?);
-        Ok(Self { path, folder, procs })
+        let events = File::open(path.join("cgroup.events")).ok();
+        Ok(Self { path, folder, procs, events })
+    }
+
+    /// Whether a process lives in it or below it.
+    fn is_populated(&self) -> bool {
+        // It is a few dozen bytes; each read from its beginning says how it is now.
+        let mut text = [0; 512];
+        let read = self.events.as_ref().and_then(|events| events.read_at(&mut text, 0).ok());
+        read.is_some_and(|length| {
+            text[..length].split(|byte| *byte == b'\n').any(|line| line == b"populated 1")
+        })
+    }
+
+    fn has_folders(&self) -> bool {
+        // A folder has one link more for each folder in it.
+        self.folder.metadata().is_ok_and(|meta| meta.nlink() > 2)
     }
 }
 
@@ -225,7 +243,7 @@ impl JobGroup {
 
     /// Whether a process lives in it.
     pub(crate) fn is_populated(&self) -> bool {
-        is_populated(self.path())
+        self.open.as_ref().is_some_and(OpenGroup::is_populated)
     }
 
     pub(crate) fn members(&self) -> Vec<Pid> {
@@ -241,11 +259,11 @@ impl JobGroup {
 impl Drop for JobGroup {
     fn drop(&mut self) {
         let Some(open) = self.open.take() else { return };
-        let used = is_populated(&open.path);
+        let used = open.is_populated();
         let mut free = lock(&self.all.free);
         // Newer kernels (seen with 6.18) kill whatever is started in a group later whose `cgroup.kill` was written.
         let reusable = !self.limited && !self.killed.load(Ordering::Relaxed);
-        if !used && reusable && free.len() < POOL && !has_folders(&open.path) {
+        if !used && reusable && free.len() < POOL && !open.has_folders() {
             free.push(open);
             return;
         }
@@ -273,12 +291,6 @@ fn has(group: &Path, controller: &str) -> bool {
 /// Whether this is named like the folder of a Herald process.
 pub(crate) fn is_group_of_herald(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX))
-}
-
-/// Whether a process lives in the group or below it.
-pub(crate) fn is_populated(group: &Path) -> bool {
-    let events = std::fs::read_to_string(group.join("cgroup.events")).unwrap_or_default();
-    events.lines().any(|line| line == "populated 1")
 }
 
 /// The processes in a group and below it.
@@ -360,11 +372,6 @@ fn folders(group: &Path) -> Vec<PathBuf> {
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
         .map(|entry| entry.path())
         .collect()
-}
-
-fn has_folders(group: &Path) -> bool {
-    // A folder has one link more for each folder in it.
-    std::fs::metadata(group).is_ok_and(|meta| std::os::unix::fs::MetadataExt::nlink(&meta) > 2)
 }
 
 fn there(error: std::io::Error) -> Result<()> {

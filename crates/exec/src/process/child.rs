@@ -51,7 +51,7 @@ pub(crate) struct Child {
     process: Option<AsyncFd<OwnedFd>>,
     pub(crate) stdout: Option<ChildStdout>,
     pub(crate) stderr: Option<ChildStderr>,
-    /// Records the group, should this process be killed.
+    /// Records the group, should this process be killed; what is in a cgroup needs no record.
     pub(crate) record: Option<TempFile>,
 }
 
@@ -93,6 +93,11 @@ impl Child {
     /// The leader of its process group.
     pub(crate) fn leader(&self) -> Pid {
         self.group.leader
+    }
+
+    /// Whether it has a cgroup of its own.
+    pub(crate) fn is_in_cgroup(&self) -> bool {
+        self.group.cgroup.is_some()
     }
 
     /// The process id, which is the process group's id too.

@@ -8,12 +8,17 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, getpid, waitid};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::group::{processes, stat};
 
-/// How long orphans that have ended may stay, so that many are reaped at once.
-const PAUSE: Duration = Duration::from_millis(100);
+/// How often it is looked for orphans that have ended. The signal for ended children would interrupt for each job, and
+/// orphans are rare.
+const LOOK: Duration = Duration::from_secs(1);
+/// How soon it is looked again where some were there.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// Children that have ended, if there are any.
+const ENDED: WaitIdOptions = WaitIdOptions::EXITED.union(WaitIdOptions::NOHANG);
 
 static CHILDREN: LazyLock<Mutex<Children>> = LazyLock::new(Mutex::default);
 
@@ -69,27 +74,17 @@ pub(crate) fn reap<T, E>(pid: Pid, wait: impl FnOnce() -> Result<Option<T>, E>) 
 }
 
 /// Reaps orphans for as long as the process runs.
-///
-/// # Errors
-/// When the process cannot listen to the signal of ended children.
-pub(crate) async fn reap_orphans() -> std::io::Result<()> {
-    let mut ended = signal(SignalKind::child())?;
+pub(crate) async fn reap_orphans() {
     loop {
-        while tokio::task::spawn_blocking(round).await.unwrap_or_default() {
-            tokio::time::sleep(PAUSE).await;
-        }
-        ended.recv().await;
-        tokio::time::sleep(PAUSE).await;
+        // Mostly there is none: one system call.
+        let is_any = matches!(waitid(WaitId::All, ENDED | WaitIdOptions::NOWAIT), Ok(Some(_)));
+        let again = is_any && tokio::task::spawn_blocking(round).await.unwrap_or_default();
+        tokio::time::sleep(if again { AGAIN } else { LOOK }).await;
     }
 }
 
 /// Reaps the orphans that have ended. Returns whether another round is needed.
 fn round() -> bool {
-    // Mostly there is none: one system call.
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-    if !matches!(waitid(WaitId::All, options | WaitIdOptions::NOWAIT), Ok(Some(_))) {
-        return false;
-    }
     let ended: Vec<Pid> =
         of_this_process().into_iter().filter(|pid| stat(*pid).is_some_and(|stat| stat.dead)).collect();
     let mut children = children();
@@ -105,7 +100,7 @@ fn round() -> bool {
         let first = *children.seen.entry(number).or_insert(now);
         // What was being started when it was seen is known by its number now.
         if children.starting.first().is_none_or(|starting| *starting > first) {
-            let _ = waitid(WaitId::Pid(pid), options);
+            let _ = waitid(WaitId::Pid(pid), ENDED);
             children.seen.remove(&number);
         }
     }

@@ -101,9 +101,7 @@ fn end_leftovers_of(record: &Path, own: &Path) {
 
 /// Reaps children that this process did not start, for as long as it runs: orphans come to PID 1 of a container.
 pub async fn reap() {
-    if let Err(error) = children::reap_orphans().await {
-        tracing::warn!(%error, "orphans cannot be reaped");
-    }
+    children::reap_orphans().await;
 }
 
 /// Whether jobs can have these limits; from then on they can. Blocks.

@@ -138,7 +138,9 @@ impl Program {
             ownership::group(&self.restrictions.limits).map_err(|error| self.explain(&error.into()))?;
         let child = Child::start(launch, mark, cgroup, captured).await;
         let mut child = child.map_err(|error| self.explain(&error))?;
-        child.record = self.owner.as_ref().and_then(|owner| owner.0.record(child.leader()));
+        // The next process finds by the cgroup what this one left running, should it be killed.
+        let owner = self.owner.as_ref().filter(|_| !child.is_in_cgroup());
+        child.record = owner.and_then(|owner| owner.0.record(child.leader()));
         Ok(child)
     }
 
