@@ -157,6 +157,7 @@ impl Daemon {
     }
 
     async fn until_stopped(mut self, mut signals: DaemonSignals, manager: &ServiceManager) {
+        self.state.look_for_damage();
         let mut signs = SignsOfLife::of(manager);
         loop {
             let reply = tokio::select! {

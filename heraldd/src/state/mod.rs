@@ -110,6 +110,13 @@ impl DaemonState {
         Ok(recovered)
     }
 
+    /// Begins to look for damage in what earlier processes recorded; to be called when the start is over.
+    pub fn look_for_damage(&self) {
+        if let Some(Err(error)) = self.store.as_ref().map(|store| store.check_in_background()) {
+            tracing::warn!("the history is not checked for damage: {error}");
+        }
+    }
+
     /// Answers questions about what was recorded.
     #[must_use]
     pub fn history(&self) -> Arc<dyn History> {

@@ -1,5 +1,6 @@
 //! Ids as they are written everywhere but in the journal.
 
+use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 use crate::journal::entry::Id;
@@ -17,5 +18,11 @@ impl IdText {
     pub(super) fn as_str(&self) -> &str {
         // Hexadecimal digits and hyphens.
         std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl Serialize for IdText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }

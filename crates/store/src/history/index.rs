@@ -4,10 +4,11 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use herald_core::activation::{Name, key_names};
-use herald_core::journal::Decision;
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use foldhash::fast::RandomState;
+use herald_core::activation::key_names;
+use rusqlite::{Connection, OptionalExtension, Statement, Transaction, TransactionBehavior, params};
 
+use super::decision_rows::decisions_json;
 use super::id_text::IdText;
 use super::job_state::{AttemptView, JobState, JobStep, StepEnd};
 use super::unkept::Unkept;
@@ -73,13 +74,16 @@ struct AttemptRow {
     view: AttemptView,
 }
 
+/// Places by the ids that Herald gave, which nobody chooses to collide.
+type IdMap = HashMap<Id, usize, RandomState>;
+
 /// What is gathered before it is written.
 #[derive(Default)]
 struct IndexStep<'a> {
     events: Vec<EventRows<'a>>,
-    event_places: HashMap<Id, usize>,
+    event_places: IdMap,
     jobs: Vec<JobRow<'a>>,
-    job_places: HashMap<Id, usize>,
+    job_places: IdMap,
     attempts: Vec<AttemptRow>,
     positions: HashMap<Cow<'a, str>, Cow<'a, [u8]>>,
     unkept: Unkept,
@@ -272,9 +276,9 @@ impl<'a> IndexStep<'a> {
                 by,
             ])?;
         }
-        for job in &self.jobs {
-            job.write(transaction)?;
-        }
+        let (mut insert, mut update) =
+            (transaction.prepare_cached(INSERT)?, transaction.prepare_cached(UPDATE)?);
+        self.jobs.iter().try_for_each(|job| job.write(&mut insert, &mut update))?;
         for AttemptRow { job, view } in &self.attempts {
             transaction.prepare_cached(ATTEMPT)?.execute(params![
                 IdText::of(*job).as_str(),
@@ -295,7 +299,8 @@ impl<'a> IndexStep<'a> {
 }
 
 impl JobRow<'_> {
-    fn write(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    /// By the statement that creates rows, or the one that changes them.
+    fn write(&self, insert: &mut Statement<'_>, update: &mut Statement<'_>) -> rusqlite::Result<()> {
         let Self { id, queued, state, result, by, cancelled_by } = self;
         let id = IdText::of(*id);
         let [started_at, ended_at, retry_at] =
@@ -314,7 +319,7 @@ impl JobRow<'_> {
                 by,
                 cancelled_by
             ];
-            return transaction.prepare_cached(UPDATE)?.execute(values).map(drop);
+            return update.execute(values).map(drop);
         };
         let Queued { event, router, task, trigger, selector, executor, depth, .. } = queued;
         let event = IdText::of(*event);
@@ -340,7 +345,7 @@ impl JobRow<'_> {
             by,
             cancelled_by,
         ];
-        transaction.prepare_cached(INSERT)?.execute(values).map(drop)
+        insert.execute(values).map(drop)
     }
 }
 
@@ -380,21 +385,4 @@ fn state_of(connection: &Connection, job: Id) -> rusqlite::Result<Option<JobStat
 fn actor_json(actor: &StoredActor) -> String {
     // Texts: never fails.
     serde_json::to_string(actor).unwrap_or_default()
-}
-
-/// Decisions as the history keeps them.
-fn decisions_json(decisions: &[Decided<'_>]) -> String {
-    let list: Vec<Decision> = decisions
-        .iter()
-        .map(|decided| Decision {
-            router: Name::from(&*decided.router),
-            task: Name::from(&*decided.task),
-            selector: Name::from(&*decided.selector),
-            said: decided.said,
-            why: Cow::Owned(decided.why.to_string()),
-            job_id: decided.job.map(|job| Name::from(IdText::of(job).as_str())),
-        })
-        .collect();
-    // Texts and lists: never fails.
-    serde_json::to_string(&list).unwrap_or_default()
 }

@@ -2,6 +2,7 @@
 //! follows the journal; without a `state_dir`, the latest jobs and events are kept in memory.
 
 mod column;
+mod decision_rows;
 mod event_list;
 mod id_text;
 pub(crate) mod index;
@@ -18,6 +19,7 @@ pub(crate) mod progress;
 pub(crate) mod query;
 mod read;
 mod recover;
+mod repeated;
 mod result_series;
 mod results;
 pub(crate) mod schema;

@@ -1,6 +1,7 @@
 //! What an earlier process left undone, read from the history. StoredSecrets of the configuration stay hidden:
 //! [`herald_core::dispatcher::restore`] has them.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
 
@@ -16,7 +17,9 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::column::{actor, name};
 use super::job_state::{JobState, JobStatus};
 use super::query::FoundJob;
+use super::repeated::Repeated;
 use super::whole_rows::WholeRows;
+use crate::damage::is_damage;
 use crate::journal::entry::time;
 use crate::journal::packed::Packed;
 use crate::journal::seal::Seal;
@@ -45,7 +48,15 @@ impl JournalStore {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let unreadable = |error: rusqlite::Error| OpenError(format!("the journal cannot be read: {error}"));
         let whole = WholeRows { reader: &reader, damage: &self.damage };
-        let jobs = whole.each("waiting job", OPEN_JOBS, |id| open_job(&reader, id, &self.seal));
+        let jobs = match open_jobs(&reader, &self.seal) {
+            Ok(Some(jobs)) => Ok(jobs),
+            Err(error) if !is_damage(&error) => Err(error),
+            // Slower: what is whole, and what is not is named.
+            _ => {
+                let repeated = RefCell::default();
+                whole.each("waiting job", OPEN_JOBS, |id| open_job(&reader, id, &self.seal, &repeated))
+            }
+        };
         let events = whole.each("waiting event", OPEN_EVENTS, |id| open_event(&reader, id, &self.seal));
         // Where it cannot be read, ids go by the clock alone.
         let newest = reader.query_row(NEWEST, [], |row| row.get(0)).ok().flatten();
@@ -58,23 +69,46 @@ pub(super) fn stored(reader: &Connection, id: &str, seal: &Seal) -> rusqlite::Re
     let mut statement = reader.prepare_cached(&format!("{JOB} WHERE j.id = ?1"))?;
     let found = statement.query_row([id], |row| {
         let state = JobState::read(row, 13)?;
-        Ok(FoundJob { ended: state.ended_at.is_some(), stored: job(row, &state, seal)? })
+        let stored = job(row, &state, seal, &mut Repeated::default())?;
+        Ok(FoundJob { ended: state.ended_at.is_some(), stored })
     });
     found.optional()
 }
 
-fn open_job(reader: &Connection, id: &str, seal: &Seal) -> rusqlite::Result<RecoveredJob> {
+/// All jobs that wait or ran, by their ids. `None`: an index has jobs that are missing.
+fn open_jobs(reader: &Connection, seal: &Seal) -> rusqlite::Result<Option<Vec<RecoveredJob>>> {
+    let count: i64 =
+        reader.query_row(&format!("SELECT count(*) FROM ({OPEN_JOBS})"), [], |row| row.get(0))?;
+    let mut statement = reader.prepare(&format!("{JOB} WHERE j.status IN ('queued', 'running')"))?;
+    let mut repeated = Repeated::default();
+    let rows = statement.query_map([], |row| recovered_job(row, seal, &mut repeated))?;
+    let mut jobs = rows.collect::<Result<Vec<_>, _>>()?;
+    // The index has those of each status in this order already.
+    jobs.sort_by(|a, b| a.stored.job.id.cmp(&b.stored.job.id));
+    Ok((usize::try_from(count) == Ok(jobs.len())).then_some(jobs))
+}
+
+fn open_job(
+    reader: &Connection,
+    id: &str,
+    seal: &Seal,
+    repeated: &RefCell<Repeated>,
+) -> rusqlite::Result<RecoveredJob> {
     let mut statement = reader.prepare_cached(&format!("{JOB} WHERE j.id = ?1"))?;
-    statement.query_row([id], |row| {
-        let state = JobState::read(row, 13)?;
-        let interrupted = match state.status {
-            JobStatus::Running => InterruptedState::Running,
-            _ => InterruptedState::Queued { not_before: state.retry_at },
-        };
-        let (queued_at, started_at) = (time(row.get(10)?), state.started_at);
-        let earlier = earlier(row)?;
-        Ok(RecoveredJob { stored: job(row, &state, seal)?, interrupted, queued_at, started_at, earlier })
-    })
+    statement.query_row([id], |row| recovered_job(row, seal, &mut repeated.borrow_mut()))
+}
+
+/// A row of [`JOB`] that waits or ran.
+fn recovered_job(row: &Row<'_>, seal: &Seal, repeated: &mut Repeated) -> rusqlite::Result<RecoveredJob> {
+    let state = JobState::read(row, 13)?;
+    let interrupted = match state.status {
+        JobStatus::Running => InterruptedState::Running,
+        _ => InterruptedState::Queued { not_before: state.retry_at },
+    };
+    let (queued_at, started_at) = (time(row.get(10)?), state.started_at);
+    let earlier = earlier(row)?;
+    let stored = job(row, &state, seal, repeated)?;
+    Ok(RecoveredJob { stored, interrupted, queued_at, started_at, earlier })
 }
 
 fn open_event(reader: &Connection, id: &str, seal: &Seal) -> rusqlite::Result<RecoveredEvent> {
@@ -147,7 +181,7 @@ fn earlier(row: &Row<'_>) -> rusqlite::Result<Option<Params>> {
 }
 
 /// A row of [`JOB`].
-fn job(row: &Row<'_>, state: &JobState, seal: &Seal) -> rusqlite::Result<StoredJob> {
+fn job(row: &Row<'_>, state: &JobState, seal: &Seal, repeated: &mut Repeated) -> rusqlite::Result<StoredJob> {
     let mut broken = None;
     let mut unreadable = |what: &str| {
         broken.get_or_insert_with(|| format!("its {what} cannot be read any more"));
@@ -157,28 +191,28 @@ fn job(row: &Row<'_>, state: &JobState, seal: &Seal) -> rusqlite::Result<StoredJ
         TriggerParam::default()
     });
     let mut params = |column: usize, what: &str| -> rusqlite::Result<Arc<Params>> {
-        Ok(Arc::new(read(&row.get(column)?).unwrap_or_else(|| {
+        Ok(repeated.params(row, column)?.unwrap_or_else(|| {
             unreadable(what);
-            Params::new()
-        })))
+            Arc::default()
+        }))
     };
     let (select_param, job_param) = (params(8, "select_param")?, params(9, "job_param")?);
-    let (rerun_by, caused_by) = (actor(row, 19)?, actor(row, 20)?);
+    let (rerun_by, caused_by) = (repeated.actor(row, 19)?, repeated.actor(row, 20)?);
     let job = Job {
         id: name(row, 0)?,
         trigger_id: name(row, 1)?,
-        router: name(row, 2)?,
-        trigger: name(row, 4)?,
-        selector: name(row, 5)?,
-        task: name(row, 3)?,
-        executor: name(row, 6)?,
+        router: repeated.name(row, 2)?,
+        trigger: repeated.name(row, 4)?,
+        selector: repeated.name(row, 5)?,
+        task: repeated.name(row, 3)?,
+        executor: repeated.name(row, 6)?,
         trigger_param: Arc::new(trigger_param),
         select_param,
         job_param,
         chain_depth: row.get(7)?,
         attempt: state.attempt,
         rerun: rerun_by.is_some(),
-        by: rerun_by.or(caused_by).map(Arc::new),
+        by: rerun_by.or(caused_by),
     };
     Ok(StoredJob { job, secrets: StoredSecrets::Hidden, broken })
 }

@@ -43,13 +43,13 @@ pub(crate) enum KeyMatch {
 pub(crate) fn open(folder: &Path, connection: &Connection) -> Result<Seal, OpenError> {
     let seal = Seal::read(folder)?;
     let fits = key_match(connection, seal.as_ref());
-    let waiting = waiting(connection).len();
     let wrong = match fits {
         KeyMatch::Right => None,
         KeyMatch::Wrong => Some("is not the key that was used"),
         KeyMatch::Missing => Some("is missing"),
     };
-    if let (Some(wrong), 1..) = (wrong, waiting) {
+    // With the right key nobody asks what waits.
+    if let Some((wrong, waiting @ 1..)) = wrong.map(|wrong| (wrong, waiting(connection).len())) {
         let events = if waiting == 1 {
             "1 waiting event is".to_owned()
         } else {

@@ -72,7 +72,7 @@ pub struct JournalStore {
     pub(crate) seal: Arc<Seal>,
     pub(crate) damage: Damage,
     syncs: Arc<AtomicU64>,
-    check: Mutex<Option<QuickCheck>>,
+    check: QuickCheck,
     progress: Progress,
     pub(crate) unindexed: Arc<Unindexed>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -106,17 +106,14 @@ impl JournalStore {
         lost.into_iter().chain(log.missing.take()).for_each(|what| damage.found(what));
         let CaughtUp { next, unkept } = indexer::catch_up(&mut connection, &segments, folder)?;
         log.begin_at(next);
-        let seal = Arc::new(seal_check::open(folder, &connection)?);
-        let reader = connect(&path)?;
+        let (seal, reader) = (Arc::new(seal_check::open(folder, &connection)?), connect(&path)?);
         let (progress, unindexed) = (Progress::new(next, keep), Arc::new(Unindexed::default()));
         progress.report_trimmed(unkept);
-        let follower = Follower::new(segments.clone(), next);
-        let check = QuickCheck::begin(path.clone(), damage.clone())?;
         let indexer = Indexer {
             path,
             folder: log::folder(folder),
             connection: Some(connection),
-            follower,
+            follower: Follower::new(segments.clone(), next),
             segments,
             progress: progress.clone(),
             unindexed: unindexed.clone(),
@@ -133,10 +130,8 @@ impl JournalStore {
             failures: 0,
             gathering: Gathering::default(),
         };
-        let threads = vec![
-            thread("journal", move || writer.run(&receiver))?,
-            thread("history", move || indexer.run())?,
-        ];
+        let journal = thread("journal", move || writer.run(&receiver))?;
+        let threads = vec![journal, thread("history", move || indexer.run())?];
         Ok(Self {
             folder: folder.to_owned(),
             batches: Mutex::new(Some(batches)),
@@ -146,7 +141,7 @@ impl JournalStore {
             seal,
             damage,
             syncs,
-            check: Mutex::new(Some(check)),
+            check: QuickCheck::default(),
             progress,
             unindexed,
             threads: Mutex::new(threads),
@@ -164,6 +159,15 @@ impl JournalStore {
     #[must_use]
     pub fn damage(&self) -> Damage {
         self.damage.clone()
+    }
+
+    /// Begins to check the file of the history in the background. To be called once a start is over: it needs the
+    /// processors for itself.
+    ///
+    /// # Errors
+    /// [`OpenError`]: the file cannot be opened, or there is no thread for it.
+    pub fn check_in_background(&self) -> Result<(), OpenError> {
+        self.check.begin(lock::file(&self.folder), self.damage())
     }
 
     /// How often the journal has waited for the disk.
@@ -211,7 +215,7 @@ impl JournalStore {
 impl Drop for JournalStore {
     /// What was sent is written, and taken into the history, before the files are closed.
     fn drop(&mut self) {
-        drop(self.check.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.check.end();
         // Without a sender the writer ends.
         drop(self.batches.lock().unwrap_or_else(PoisonError::into_inner).take());
         for thread in self.threads.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {

@@ -1,6 +1,7 @@
-//! Checks the file of the history in the background, once, after the start.
+//! Checks the file of the history in the background, once the start is over.
 
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -16,15 +17,36 @@ const MOST: u32 = 10;
 /// How often a check that is to end is interrupted: it may just be about to begin.
 const AGAIN: Duration = Duration::from_millis(2);
 
+/// The check of a file, once it has begun.
+#[derive(Default)]
+pub(crate) struct QuickCheck(Mutex<Option<RunningCheck>>);
+
+impl QuickCheck {
+    /// Begins it.
+    pub(crate) fn begin(&self, path: PathBuf, damage: Damage) -> Result<(), OpenError> {
+        self.put(Some(RunningCheck::begin(path, damage)?));
+        Ok(())
+    }
+
+    /// Ends it, and waits for that.
+    pub(crate) fn end(&self) {
+        self.put(None);
+    }
+
+    fn put(&self, check: Option<RunningCheck>) {
+        let before = std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), check);
+        drop(before);
+    }
+}
+
 /// A check that runs, and ends when this is dropped.
-pub(crate) struct QuickCheck {
+struct RunningCheck {
     interrupt: InterruptHandle,
     thread: Option<JoinHandle<()>>,
 }
 
-impl QuickCheck {
-    /// Begins it.
-    pub(crate) fn begin(path: PathBuf, damage: Damage) -> Result<Self, OpenError> {
+impl RunningCheck {
+    fn begin(path: PathBuf, damage: Damage) -> Result<Self, OpenError> {
         let shown = path.display().to_string();
         let name = shown.clone();
         let unusable = |error: &dyn std::fmt::Display| OpenError(format!("the journal {shown}: {error}"));
@@ -64,7 +86,7 @@ fn check_values(connection: &Connection, damage: &Damage, name: &str) {
     }
 }
 
-impl Drop for QuickCheck {
+impl Drop for RunningCheck {
     fn drop(&mut self) {
         let Some(thread) = self.thread.take() else { return };
         while !thread.is_finished() {

@@ -52,7 +52,9 @@ pub(crate) fn open_for_ever(folder: &Path) -> JournalStore {
 }
 
 pub(crate) fn open(folder: &Path) -> JournalStore {
-    JournalStore::open(folder, KEEP, Arc::new(SystemClock)).unwrap()
+    let store = JournalStore::open(folder, KEEP, Arc::new(SystemClock)).unwrap();
+    store.check_in_background().unwrap();
+    store
 }
 
 /// A configuration with one router, whose secret is this.
