@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use herald_base::near_miss::near_miss;
 use herald_base::os_error;
 use herald_config::file::STDIN;
@@ -47,6 +47,15 @@ use crate::start_error::Error;
     subcommand_negates_reqs = true
 )]
 struct Arguments {
+    #[command(flatten)]
+    daemon: DaemonFlags,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What the daemon is started with.
+#[derive(Debug, Args)]
+struct DaemonFlags {
     /// Configuration file (YAML). Default: `$HERALD_CONFIG`, `./heraldd.yml`, `$XDG_CONFIG_HOME/heraldd/config.yml`,
     /// `/etc/heraldd/config.yml`, the first that exists
     #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
@@ -57,8 +66,14 @@ struct Arguments {
     /// Where the `http` triggers listen, instead of where the configuration says; they must share one host and port
     #[arg(long, value_name = "HOST:PORT")]
     host: Option<ListenerOverride>,
-    #[command(subcommand)]
-    command: Option<Command>,
+}
+
+/// These alone, without commands, help and version: to describe all of them takes longer than to read a configuration.
+#[derive(Debug, Parser)]
+#[command(disable_help_flag = true)]
+struct DaemonArguments {
+    #[command(flatten)]
+    daemon: DaemonFlags,
 }
 
 /// What is done instead of running the daemon.
@@ -130,6 +145,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(words) = complete::asked(&arguments) {
         return complete::run(&words, &Arguments::command(), reference::names).give();
     }
+    if let Ok(arguments) = DaemonArguments::try_parse_from(with_two_dashes(arguments.clone())) {
+        return start_daemon(arguments.daemon);
+    }
     let words = arguments.iter().skip(1).map(|argument| argument.to_string_lossy().into_owned());
     let words: Vec<String> = words.collect();
     let matches = groups::grouped(Arguments::command()).try_get_matches_from(read_anywhere(arguments));
@@ -147,15 +165,19 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match arguments.command {
         Some(command) => answer(&command).give(),
-        // It would be empty when it is read again.
-        None if arguments.config.as_deref() == Some(Path::new(STDIN)) => CommandOutput::refused(
-            &"heraldd: the daemon's configuration must be a file; only `check` reads -",
-        )
-        .give(),
-        None => match config_places::or_default(arguments.config) {
-            Ok(config) => run_daemon(&config, arguments.id.as_deref(), arguments.host),
-            Err(none) => CommandOutput::refused(&none).give(),
-        },
+        None => start_daemon(arguments.daemon),
+    }
+}
+
+fn start_daemon(options: DaemonFlags) -> ExitCode {
+    // It would be empty when it is read again.
+    if options.config.as_deref() == Some(Path::new(STDIN)) {
+        let why = "heraldd: the daemon's configuration must be a file; only `check` reads -";
+        return CommandOutput::refused(&why).give();
+    }
+    match config_places::or_default(options.config) {
+        Ok(config) => run_daemon(&config, options.id.as_deref(), options.host),
+        Err(none) => CommandOutput::refused(&none).give(),
     }
 }
 
@@ -291,12 +313,47 @@ mod tests {
         ] {
             let arguments = ["heraldd"].into_iter().chain(given.clone()).map(OsString::from);
             let parsed = Arguments::try_parse_from(read_anywhere(arguments));
-            let config = parsed.ok().and_then(|arguments| arguments.config);
+            let config = parsed.ok().and_then(|arguments| arguments.daemon.config);
             // `-configuration x` is `-c onfiguration` and a stray `x`: an error.
             let read = read.filter(|_| given.first() != Some(&"-configuration"));
             assert_eq!(config, read.map(PathBuf::from), "{given:?}");
         }
     }
+
+    #[test]
+    fn the_daemon_is_started_without_a_look_at_the_commands() {
+        for (given, config) in [
+            (&["-config", "x.yml"][..], Some(Some("x.yml"))),
+            (&["-c", "x.yml", "--host", "127.0.0.1:8080", "-id", "a"], Some(Some("x.yml"))),
+            (&["-c", "check"], Some(Some("check"))),
+            (&[], Some(None)),
+            (&["check"], None),
+            (&["-c", "x.yml", "check"], None),
+            (&["--help"], None),
+            (&["-h"], None),
+            (&["--version"], None),
+            (&["-c"], None),
+            (&["--confg", "x.yml"], None),
+        ] {
+            let arguments = || ["heraldd"].iter().chain(given).map(OsString::from);
+            let alone = DaemonArguments::try_parse_from(with_two_dashes(arguments())).ok();
+            assert_eq!(
+                alone.as_ref().map(|alone| alone.daemon.config.clone()),
+                config.map(|config| config.map(PathBuf::from)),
+                "{given:?}"
+            );
+            // The whole parser reads the same.
+            let Some(alone) = alone else { continue };
+            let all = Arguments::try_parse_from(read_anywhere(arguments())).unwrap();
+            assert!(all.command.is_none());
+            assert_eq!(
+                (all.daemon.config, all.daemon.id),
+                (alone.daemon.config, alone.daemon.id),
+                "{given:?}"
+            );
+        }
+    }
+
     #[test]
     fn what_people_type() {
         for (given, read) in [
