@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::appended::Appended;
 use super::packed::Packed;
 use super::seal::Seal;
 use super::status_word;
@@ -255,7 +256,8 @@ fn write_rerun(job: &Job, mask: &Mask, bytes: Vec<u8>) -> Result<Vec<u8>, Journa
 }
 
 fn write(entry: &JournalEntry<'_>, into: Vec<u8>) -> Result<Vec<u8>, JournalError> {
-    postcard::to_extend(entry, into).map_err(|error| JournalError(format!("a record: {error}")))
+    postcard::serialize_with_flavor(entry, Appended(into))
+        .map_err(|error| JournalError(format!("a record: {error}")))
 }
 
 /// The entries of a batch.

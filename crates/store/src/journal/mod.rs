@@ -1,6 +1,7 @@
 //! The journal: a log in the folder `journal/` of the `state_dir`, to which every batch of records is appended and
 //! synced before it counts.
 
+mod appended;
 pub(crate) mod disk_space;
 pub(crate) mod entry;
 pub(crate) mod log;
