@@ -1,5 +1,6 @@
 //! The parameters of jobs that run a program, as options that are described and checked.
 
+use std::borrow::Cow;
 use std::path::Path as FilePath;
 
 use herald_core::param::Params;
@@ -63,11 +64,7 @@ pub fn together(given: &Params) -> Vec<Problem> {
 
 /// What the executor would say of the literal values together, and not of one alone.
 fn contradictions(given: &Params) -> impl Iterator<Item = Problem> {
-    let literal: Params = given
-        .iter()
-        .filter(|(_, value)| !holds_template(value))
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect();
+    let literal = literal(given);
     herald_exec::check(&literal).into_iter().filter_map(move |problem| {
         // `cmd` is checked by itself, and may be given by a task.
         let key = problem.key.split('/').next().filter(|key| *key != "cmd")?;
@@ -76,6 +73,15 @@ fn contradictions(given: &Params) -> impl Iterator<Item = Problem> {
         let what = format!("`{key}` {}", problem.message);
         (!is_wrong_alone).then(|| Problem::error(Path::top().key(key), what))
     })
+}
+
+/// Without templates; mostly there are none, and nothing is copied.
+fn literal(given: &Params) -> Cow<'_, Params> {
+    if !given.values().any(holds_template) {
+        return Cow::Borrowed(given);
+    }
+    let literal = given.iter().filter(|(_, value)| !holds_template(value));
+    Cow::Owned(literal.map(|(key, value)| (key.clone(), value.clone())).collect())
 }
 
 /// Whether this is a program with arguments, or a shell line, rather than the name of a program with spaces in it.

@@ -129,7 +129,8 @@ impl UnmaskedEntry {
         Self {
             section: section.to_owned(),
             name: name.cloned(),
-            json: value.to_string().into(),
+            // Unlike `to_string`, this writes without a formatter. Values of JSON never fail.
+            json: serde_json::to_string(value).unwrap_or_default().into(),
             has_secret_name,
         }
     }

@@ -76,7 +76,7 @@ impl Description {
         let together = self.params_check.map(|check| check(given)).unwrap_or_default();
         problems.extend(together.into_iter().map(|found| Problem { path: at.join(&found.path), ..found }));
         for (key, value) in given {
-            lone_statements(value, &at.key(key), &mut problems);
+            lone_statements(value, &|| at.key(key), &mut problems);
         }
         for spec in &self.params {
             match given.get(&spec.name) {
@@ -121,9 +121,9 @@ impl Description {
 }
 
 /// Statements of a template language in a text without `{{`: it stays as it is, which is rarely what was meant.
-fn lone_statements(value: &Value, at: &Path, problems: &mut Vec<Problem>) {
+fn lone_statements(value: &Value, at: &dyn Fn() -> Path, problems: &mut Vec<Problem>) {
     match value {
-        Value::String(text) if is_template(text) => {}
+        Value::String(text) if !text.contains('%') || is_template(text) => {}
         Value::String(text) => {
             let after = text.split("{%").nth(1).unwrap_or_default();
             let statement = after.trim_start_matches(['-', '+', ' ']).split(' ').next().unwrap_or_default();
@@ -132,14 +132,14 @@ fn lone_statements(value: &Value, at: &Path, problems: &mut Vec<Problem>) {
                     "`{{% {statement} … %}}` stays as it is: a text is a template only with {{{{ … }}}} in it"
                 );
                 let help = "write  {{ 'this' if CONDITION else 'that' }}";
-                problems.push(Problem::warning(at.clone(), message).help(help).within("{%"));
+                problems.push(Problem::warning(at(), message).help(help).within("{%"));
             }
         }
         Value::Array(list) => {
-            list.iter().enumerate().for_each(|(n, item)| lone_statements(item, &at.index(n), problems));
+            list.iter().enumerate().for_each(|(n, item)| lone_statements(item, &|| at().index(n), problems));
         }
         Value::Object(map) => {
-            map.iter().for_each(|(key, item)| lone_statements(item, &at.key(key), problems));
+            map.iter().for_each(|(key, item)| lone_statements(item, &|| at().key(key), problems));
         }
         _ => {}
     }
