@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, PoisonError};
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use herald_access::Role;
 use herald_core::dispatcher::DispatcherStatus;
 use http::header::CONTENT_TYPE;
@@ -16,6 +16,7 @@ use super::answer::{CommonErrors, ErrorResponse, HandlerResult, Missing};
 use super::caller::{ApiCaller, ReasonQuery};
 use super::context::Api;
 use super::given::Named;
+use super::json::Json;
 use super::resources;
 use herald_control::model;
 use herald_metrics::MetricsFormat;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::State;
-use axum::{Extension, Json};
 use herald_access::Role;
 use herald_apps::{App, AppError, BookError, CommitQuery, DeploymentRequest, DeploymentWay};
 use herald_core::activation::{APP, EventSink, Key, NewEvent};
@@ -23,6 +23,7 @@ use super::caller::{ApiCaller, ReasonQuery};
 use super::context::Api;
 use super::given::{Asked, Named, Object};
 use super::jobs::rejected;
+use super::json::Json;
 use super::view::View;
 use crate::app::{app_of, name_of};
 use herald_control::model;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use herald_control::model;
 use herald_overview::audit::{self, AuditParams};
@@ -12,6 +11,7 @@ use http::StatusCode;
 use super::answer::{CommonErrors, ErrorResponse, HandlerResult};
 use super::context::Api;
 use super::given::Asked;
+use super::json::Json;
 
 impl From<AuditError> for ErrorResponse {
     fn from(error: AuditError) -> Self {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
 use herald_boards::settings::TileSettings;
 use herald_control::model;
@@ -17,6 +16,7 @@ use tokio::time::Instant;
 use super::answer::{CommonErrors, ErrorResponse, HandlerResult, Missing};
 use super::context::Api;
 use super::given::Named;
+use super::json::Json;
 use super::known_board::{KnownBoard, SeenBoard};
 
 /// How long a whole board may take, and how long it waits for another look at it.

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use herald_control::model;
@@ -18,6 +17,7 @@ use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use super::answer::{CommonErrors, ErrorResponse, HandlerResult};
 use super::context::Api;
 use super::given::Asked;
+use super::json::Json;
 use super::view::View;
 
 impl From<CalendarQueryError> for ErrorResponse {

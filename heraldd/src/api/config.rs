@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
-use axum::{Extension, Json};
 use herald_access::Role;
 use herald_control::model;
 use http::StatusCode;
@@ -15,6 +15,7 @@ use super::answer::{CommonErrors, ErrorResponse, HandlerResult};
 use super::caller::ApiCaller;
 use super::context::Api;
 use super::given::Asked;
+use super::json::Json;
 use crate::config;
 use crate::loading::{self, ConfigLoadError};
 use crate::page::state::FoundProblems;

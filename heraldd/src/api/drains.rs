@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use herald_control::model;
 use herald_store::pauses::Pause;
@@ -12,6 +11,7 @@ use super::answer::{CommonErrors, ErrorResponse, HandlerResult, Missing};
 use super::caller::ReasonQuery;
 use super::context::Api;
 use super::given::Named;
+use super::json::Json;
 use super::pauses::whole_second;
 use herald_overview::history::resources;
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use herald_control::model;
 use herald_overview::history::event_list::EventsQuery;
@@ -12,6 +11,7 @@ use http::StatusCode;
 use super::answer::{CommonErrors, ErrorResponse, HandlerResult};
 use super::context::Api;
 use super::given::Asked;
+use super::json::Json;
 
 /// The events that are known, newest first
 #[utoipa::path(get, path = "/v1/events", tag = "events", params(EventsQuery),

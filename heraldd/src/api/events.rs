@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use herald_core::activation::{Activation, EventSink, INTERNAL, NewEvent};
 use herald_core::dispatcher::{Explained, explain};
@@ -20,6 +19,7 @@ use super::context::Api;
 use super::given::{Asked, Named, Object};
 use super::id::EventInPath;
 use super::jobs::rejected;
+use super::json::Json;
 use super::trial::{in_turn, rehearsed};
 use herald_control::model;
 use herald_overview::history::resources;

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
 use herald_control::model::{GraphResource, LastJob};
 use herald_store::history::{JobPage, JobQuery};
@@ -16,6 +15,7 @@ use utoipa::IntoParams;
 use super::answer::{CommonErrors, ErrorResponse, HandlerResult};
 use super::context::Api;
 use super::given::Asked;
+use super::json::Json;
 
 /// The most routers, and the most edges, of one answer.
 const ROUTERS: usize = 200;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use herald_core::activation::Refused;
 use herald_core::dispatcher::{RestoredJob, restore};
@@ -14,6 +13,7 @@ use super::caller::ReasonQuery;
 use super::context::Api;
 use super::given::Asked;
 use super::id::JobInPath;
+use super::json::Json;
 use herald_control::model;
 use herald_overview::history::job_list::{self, JobsQuery};
 use herald_overview::history::resources;

@@ -1,6 +1,5 @@
 //! The output of a job by lines.
 
-use axum::Json;
 use axum::response::{IntoResponse, Response};
 use herald_control::model::LogPage;
 use herald_core::executor::Stream;
@@ -11,6 +10,7 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
 use super::answer::{ErrorResponse, HandlerResult};
+use super::json::Json;
 
 impl From<WrongLines> for ErrorResponse {
     fn from(error: WrongLines) -> Self {

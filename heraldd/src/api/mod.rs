@@ -25,6 +25,7 @@ pub(crate) mod graph;
 pub(crate) mod id;
 pub(crate) mod idempotency;
 pub(crate) mod jobs;
+pub(crate) mod json;
 mod known_board;
 mod log;
 pub(crate) mod log_lines;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use herald_control::model;
 use herald_page::login_links::VALID;
@@ -12,6 +11,7 @@ use super::act::CommandAct;
 use super::answer::{CommonErrors, ErrorResponse, HandlerResult};
 use super::caller::ReasonQuery;
 use super::context::Api;
+use super::json::Json;
 
 /// A one-time link to the page, for who is at the control socket; opens a port of this machine where the page has none
 #[utoipa::path(post, path = "/v1/page-link", tag = "daemon", params(ReasonQuery),

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use herald_control::model;
 use herald_core::unit;
@@ -17,6 +16,7 @@ use super::answer::{CommonErrors, ErrorResponse, HandlerResult, Missing};
 use super::caller::ReasonQuery;
 use super::context::Api;
 use super::given::{Asked, Named};
+use super::json::Json;
 use herald_overview::history::resources;
 
 #[derive(Debug, Default, Deserialize, IntoParams)]

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use herald_core::activation::{EventSink, Name, NewEvent};
 use herald_core::job::Job;
@@ -18,6 +17,7 @@ use super::answer::{CommonErrors, Conflict, ErrorResponse, HandlerResult, Missin
 use super::context::Api;
 use super::given::{Asked, Named};
 use super::jobs::rejected;
+use super::json::Json;
 use super::resources;
 use super::view::View;
 use crate::executor::publish::publisher_of;

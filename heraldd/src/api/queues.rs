@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::{Path, State};
 use herald_queue::{DeadLetter, Queue, QueueError, TopicStatus};
 use http::StatusCode;
@@ -17,6 +16,7 @@ use super::caller::ReasonQuery;
 use super::context::Api;
 use super::given::{Asked, Named};
 use super::id::message_id;
+use super::json::Json;
 use super::view::View;
 use herald_control::model;
 use herald_metrics::{QueueSnapshot, TopicSnapshot};

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use herald_boards::section::check_value_path;
 use herald_control::model;
@@ -15,6 +14,7 @@ use utoipa::IntoParams;
 use super::answer::{CommonErrors, ErrorResponse, HandlerResult, Missing};
 use super::context::Api;
 use super::given::Asked;
+use super::json::Json;
 use herald_overview::time_range::{read_time, time_or_ago};
 
 /// Values of a page, unless asked otherwise, and at most.

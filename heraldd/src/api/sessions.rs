@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
-use axum::{Extension, Json};
 use herald_access::{AuthenticatedCaller, Role, Via};
 use herald_control::model;
 use herald_store::sessions::{Session, SessionError};
@@ -14,6 +14,7 @@ use super::answer::{CommonErrors, ErrorResponse, HandlerResult, Missing};
 use super::caller::{ApiCaller, ReasonQuery};
 use super::context::Api;
 use super::given::Named;
+use super::json::Json;
 
 /// The session that a request was sent with, where it was sent with one.
 pub(crate) type CurrentSession = Option<Extension<Session>>;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use herald_control::model;
 use herald_overview::stats::{self, StatsQueryError, StatsRange};
@@ -14,6 +13,7 @@ use utoipa::IntoParams;
 use super::answer::{CommonErrors, ErrorResponse, HandlerResult, Missing};
 use super::context::Api;
 use super::given::Asked;
+use super::json::Json;
 use herald_overview::time_range::{read_time, time_or_ago};
 
 #[derive(Debug, Default, Deserialize, IntoParams)]

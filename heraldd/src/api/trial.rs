@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
 use herald_control::model;
 use herald_core::activation::{Activation, INTERNAL, Name};
@@ -17,6 +16,7 @@ use super::answer::{BadBody, CommonErrors, ErrorResponse, HandlerResult, Missing
 use super::caller::ReasonQuery;
 use super::context::Api;
 use super::given::{Named, Object};
+use super::json::Json;
 use super::view::View;
 use crate::dry_run;
 use crate::trigger::http::{self as http_trigger, NoEvent};

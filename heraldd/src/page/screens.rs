@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
-use axum::{Extension, Json};
 use herald_overview::history::event_list::EventsQuery;
 use herald_overview::history::job_list::{self, JobsQuery};
 use herald_overview::router_runs::FoundRuns;
@@ -22,6 +22,7 @@ use crate::api::events::ExplainQuery;
 use crate::api::given::{Asked, Named};
 use crate::api::graph::GraphQuery;
 use crate::api::id::{EventInPath, JobInPath};
+use crate::api::json::Json;
 use crate::api::{
     about, apps as api_apps, audit as api_audit, boards as api_boards, config as api_config, event_list,
     events as api_events, graph as api_graph, jobs as api_jobs, published, queues,

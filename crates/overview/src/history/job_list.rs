@@ -224,7 +224,7 @@ pub async fn say_what_waits(dispatcher: &Handle, jobs: impl IntoIterator<Item = 
 }
 
 fn name(name: &Name) -> String {
-    name.to_string()
+    (**name).to_owned()
 }
 
 fn time(at: Option<Timestamp>) -> Option<String> {
