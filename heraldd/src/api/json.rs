@@ -23,6 +23,10 @@ impl<T: Serialize> IntoResponse for Json<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use herald_net::serve::read_whole;
+
     use super::*;
 
     #[tokio::test]
@@ -32,7 +36,7 @@ mod tests {
             (response.status(), &response.headers()[CONTENT_TYPE]),
             (StatusCode::OK, &HeaderValue::from_static("application/json"))
         );
-        let body = axum::body::to_bytes(response.into_body(), 100).await.unwrap();
+        let body = read_whole(response.into_body(), 100, Duration::from_secs(10)).await.ok().unwrap();
         assert_eq!(&body[..], br#"{"a":[1,"\"x\""]}"#);
         // A map whose keys are no texts.
         let wrong = Json(std::collections::HashMap::from([([1, 2], 3)])).into_response();
