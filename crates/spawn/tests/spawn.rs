@@ -11,8 +11,12 @@ use std::os::unix::process::CommandExt;
 use herald_spawn::{ProcessStart, spawn};
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, WaitStatus, waitid, waitpid};
 
-/// What Rust programs ignore: the bit of signal 13.
-const SIGPIPE: u64 = 1 << 12;
+/// The signals that this process ignores, as the kernel counts them.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let bits = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+    u64::from_str_radix(bits.trim(), 16).unwrap()
+}
 
 fn texts(list: &[&str]) -> Vec<CString> {
     list.iter().map(|text| CString::new(*text).unwrap()).collect()
@@ -30,7 +34,7 @@ fn run(
         cgroup: None,
         stdio: [null, same.as_fd(), same.as_fd()],
         limits: &[],
-        ignored: SIGPIPE,
+        ignored: ignored(),
         user: None,
         paths: [c"/", c"/bin/sh"],
         texts: [&args, &env],
@@ -150,7 +154,7 @@ fn measure() {
             cgroup,
             stdio,
             limits: &[],
-            ignored: SIGPIPE,
+            ignored: ignored(),
             user: None,
             paths: [c"/", c"/bin/true"],
             texts: [&args, &[]],

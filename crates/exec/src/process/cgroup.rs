@@ -12,6 +12,8 @@ use herald_base::file_lock::FileLock;
 use rustix::fs::Access;
 use rustix::process::{Pid, Signal, kill_process};
 
+/// The file of a group that says whether a process lives in it.
+const EVENTS: &str = "cgroup.events";
 /// What the folder of each Herald process begins with.
 const PREFIX: &str = "herald-";
 /// Where the process itself goes when its own group gets controllers: groups with controllers hold no processes.
@@ -83,7 +85,7 @@ struct OpenGroup {
 impl OpenGroup {
     fn open(path: PathBuf) -> Result<Self> {
         let (folder, procs) = (File::open(&path)?, File::create(path.join("cgroup.procs"))?);
-        let events = File::open(path.join("cgroup.events")).ok();
+        let events = File::open(path.join(EVENTS)).ok();
         Ok(Self { path, folder, procs, events })
     }
 
@@ -91,10 +93,15 @@ impl OpenGroup {
     fn is_populated(&self) -> bool {
         // It is a few dozen bytes; each read from its beginning says how it is now.
         let mut text = [0; 512];
-        let read = self.events.as_ref().and_then(|events| events.read_at(&mut text, 0).ok());
-        read.is_some_and(|length| {
-            text[..length].split(|byte| *byte == b'\n').any(|line| line == b"populated 1")
-        })
+        let read = |file: &File, text: &mut [u8]| file.read_at(text, 0);
+        let length = match &self.events {
+            Some(events) => read(events, &mut text),
+            // Out of file descriptors, for a while.
+            None => File::open(self.path.join(EVENTS)).and_then(|events| read(&events, &mut text)),
+        };
+        let lines =
+            |length: usize| text[..length].split(|byte| *byte == b'\n').any(|line| line == b"populated 1");
+        length.is_ok_and(lines)
     }
 
     fn has_folders(&self) -> bool {

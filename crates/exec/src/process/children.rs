@@ -7,15 +7,16 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{Pid, WaitId, WaitIdOptions, getpid, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpid, waitid};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::group::{processes, stat};
+use super::ignored_signals::is_ignored;
 
-/// How often it is looked for orphans that have ended. The signal for ended children would interrupt for each job, and
-/// orphans are rare.
+/// How long orphans that have ended may stay, so that many are reaped at once.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How often it is looked for them where hardly any come.
 const LOOK: Duration = Duration::from_secs(1);
-/// How soon it is looked again where some were there.
-const AGAIN: Duration = Duration::from_millis(100);
 
 /// Children that have ended, if there are any.
 const ENDED: WaitIdOptions = WaitIdOptions::EXITED.union(WaitIdOptions::NOHANG);
@@ -73,14 +74,32 @@ pub(crate) fn reap<T, E>(pid: Pid, wait: impl FnOnce() -> Result<Option<T>, E>) 
     status
 }
 
-/// Reaps orphans for as long as the process runs.
-pub(crate) async fn reap_orphans() {
+/// Reaps orphans for as long as the process runs: soon where the signal for ended children says so, else once a second.
+/// The signal interrupts for each job as well, which is for processes to which orphans are given.
+///
+/// # Errors
+/// When the process cannot listen to the signal.
+pub(crate) async fn reap_orphans(by_signal: bool) -> std::io::Result<()> {
+    // Where a parent left it ignored, the kernel would reap the children itself, and no job would have an exit code.
+    let is_needed = by_signal || is_ignored(Signal::CHILD);
+    let mut ended = is_needed.then(|| signal(SignalKind::child())).transpose()?;
     loop {
-        // Mostly there is none: one system call.
-        let is_any = matches!(waitid(WaitId::All, ENDED | WaitIdOptions::NOWAIT), Ok(Some(_)));
-        let again = is_any && tokio::task::spawn_blocking(round).await.unwrap_or_default();
-        tokio::time::sleep(if again { AGAIN } else { LOOK }).await;
+        while is_any_ended() && tokio::task::spawn_blocking(round).await.unwrap_or_default() {
+            tokio::time::sleep(PAUSE).await;
+        }
+        match &mut ended {
+            Some(ended) => {
+                ended.recv().await;
+                tokio::time::sleep(PAUSE).await;
+            }
+            None => tokio::time::sleep(LOOK).await,
+        }
     }
+}
+
+/// One system call; mostly there is none.
+fn is_any_ended() -> bool {
+    matches!(waitid(WaitId::All, ENDED | WaitIdOptions::NOWAIT), Ok(Some(_)))
 }
 
 /// Reaps the orphans that have ended. Returns whether another round is needed.

@@ -6,7 +6,7 @@ use std::io::{Error, ErrorKind, PipeReader, PipeWriter, Result, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use herald_spawn::ProcessStart;
@@ -18,6 +18,7 @@ use super::account::JobUser;
 use super::cgroup::JobGroup;
 use super::children::Starting;
 use super::environment::Environment;
+use super::ignored_signals::IGNORED;
 use super::ownership;
 
 /// How often a file that somebody still writes is tried, and how long to wait in between.
@@ -26,14 +27,6 @@ const BUSY_WAIT: Duration = Duration::from_millis(25);
 /// How long the start as another user may take. That user can hold it up, since the process is the user's before its
 /// program begins.
 const USER_WAIT: Duration = Duration::from_secs(10);
-
-/// The signals that this process ignores since it began, as its first shell may have left them.
-static IGNORED: LazyLock<u64> = LazyLock::new(|| {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    // Unknown: perhaps all.
-    ignored.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).unwrap_or(u64::MAX)
-});
 
 /// The names of the steps that `herald_spawn` gives with an error.
 pub(crate) mod step {

@@ -9,6 +9,7 @@ pub(crate) mod children;
 pub mod environment;
 pub(crate) mod group;
 pub(crate) mod heaps;
+mod ignored_signals;
 pub(crate) mod launch;
 pub mod limits;
 pub mod ownership;

@@ -101,7 +101,10 @@ fn end_leftovers_of(record: &Path, own: &Path) {
 
 /// Reaps children that this process did not start, for as long as it runs: orphans come to PID 1 of a container.
 pub async fn reap() {
-    children::reap_orphans().await;
+    let adopts = cgroups().is_none() || getpid().is_init();
+    if let Err(error) = children::reap_orphans(adopts).await {
+        tracing::warn!(%error, "orphans cannot be reaped");
+    }
 }
 
 /// Whether jobs can have these limits; from then on they can. Blocks.

@@ -9,15 +9,17 @@
 //! | SIGHUP: the configuration is read again | `sighup_reads_the_configuration_again` |
 //! | a bad one is reported and the old one stays | `a_bad_configuration_is_reported_and_the_old_one_stays` |
 //! | (running jobs live through a reload) | `a_running_job_lives_through_a_reload` |
+//! | (jobs have exit codes whatever the parent ignores) | `what_the_parent_ignores_changes_nothing` |
 
 use std::io::Write;
 use std::net::TcpStream;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use e2e::daemon::{DONE, Daemon, HEAD, job_config};
 use e2e::http::closed;
 use e2e::place::Place;
-use e2e::program::alive;
+use e2e::program::{alive, clean};
 use e2e::wait::until;
 use serde_json::json;
 
@@ -27,6 +29,25 @@ fn slow(place: &Place) -> String {
 
 fn pids(place: &Place) -> Vec<u32> {
     ["pid", "child"].iter().map(|name| place.wait_file(name).trim().parse().unwrap()).collect()
+}
+
+/// Without a handler of that signal, the kernel would reap jobs itself.
+#[test]
+fn what_the_parent_ignores_changes_nothing() {
+    let place = Place::new();
+    let job = json!({"cmd": "sh", "arg": ["-c", "grep SigIgn /proc/self/status; exit 3"]});
+    let config = place.config(&job_config("local_command", &job));
+    let started = place.command("heraldd", &config);
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' CHLD HUP USR1; exec \"$@\"", "sh"]);
+    command.arg(started.get_program()).args(started.get_args());
+    clean(&mut command, &place.path(""));
+    let daemon = Daemon::run(command.current_dir(place.path("")));
+    let done = daemon.post_and_wait(&json!({}));
+    assert_eq!(done["result"]["exit_code"], 3, "{done}");
+    // 32 and 33 belong to the C library.
+    let ignored = done["result"]["output"].as_str().unwrap().trim().trim_start_matches("SigIgn:").trim();
+    assert_eq!(u64::from_str_radix(ignored, 16).unwrap() & 0x7fff_ffff, 0, "{done}");
 }
 
 #[test]
