@@ -49,7 +49,8 @@ impl fmt::Display for Via {
 /// A caller that has proved who it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthenticatedCaller {
-    /// The name of the person, or of the token; none for the token of the section `api`.
+    /// The name of the person, or of the token; none for the token of the section `api`, and for what only reads over
+    /// the control socket.
     pub name: Option<String>,
     /// How it proved that.
     pub via: Via,

@@ -5,7 +5,7 @@
 //! | everything under `state_dir` is 0600; a folder that others can write is refused | `the_state_is_private` |
 //! | a backup is whole while the daemon runs, and is restored only into an empty folder without a daemon | `a_backup_of_a_running_daemon_is_restored` |
 //! | a missing `seal.key` is refused while sealed jobs wait; `salvage` keeps the rest | `a_lost_key_is_refused_and_salvage_keeps_the_rest` |
-//! | after damage the daemon starts with what is whole, and `/readyz` says so | `a_cut_journal_is_reported` |
+//! | after damage the daemon starts with what is whole, and `/readyz` says so | `a_cut_journal_is_reported`, `damage_of_what_has_ended_is_reported` |
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -138,4 +138,28 @@ fn a_cut_journal_is_reported() {
     let said = || daemon.log().contains("the state is damaged").then_some(());
     until("the report", said);
     daemon.post(&json!({"n": 2}));
+}
+
+#[test]
+fn damage_of_what_has_ended_is_reported() {
+    let place = Place::new();
+    place.write("go", "");
+    let daemon = start(&place);
+    daemon.post(&json!({"n": 1}));
+    place.wait_file("ran");
+    daemon.signal("TERM");
+    assert_eq!(daemon.wait_end(), Some(0), "{}", daemon.log());
+    // A parameter of its job is not valid text any more.
+    let mut changed = 0;
+    for file in ["state/journal.db", "state/journal.db-wal"] {
+        let Ok(mut bytes) = std::fs::read(place.path(file)) else { continue };
+        let found: Vec<usize> =
+            (0..bytes.len().saturating_sub(8)).filter(|at| bytes[*at..].starts_with(b"echo ran")).collect();
+        found.iter().for_each(|at| bytes[*at] = 0xff);
+        changed += found.len();
+        std::fs::write(place.path(file), bytes).unwrap();
+    }
+    assert!(changed > 0, "nothing was damaged");
+    let daemon = start(&place);
+    until("the report", || daemon.log().contains("the state is damaged").then_some(()));
 }

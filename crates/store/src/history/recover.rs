@@ -35,6 +35,8 @@ FROM jobs j LEFT JOIN events e ON e.id = j.event_id";
 
 /// By an index that has all it needs. Sorting is ours: SQLite's would give nothing where one page is damaged.
 const OPEN_JOBS: &str = "SELECT id FROM jobs WHERE status IN ('queued', 'running')";
+/// What waits or ran by its own row as well, which counts where an index says something else.
+const IS_OPEN: &str = "+j.status IN ('queued', 'running')";
 const NEWEST: &str =
     "SELECT max(id) FROM (SELECT max(id) AS id FROM events UNION ALL SELECT max(id) FROM jobs)";
 const OPEN_EVENTS: &str = "SELECT id FROM events WHERE routed_at IS NULL";
@@ -75,11 +77,13 @@ pub(super) fn stored(reader: &Connection, id: &str, seal: &Seal) -> rusqlite::Re
     found.optional()
 }
 
-/// All jobs that wait or ran, by their ids. `None`: an index has jobs that are missing.
+/// All jobs that wait or ran, by their ids. `None`: an index has jobs that are missing, or have ended.
 fn open_jobs(reader: &Connection, seal: &Seal) -> rusqlite::Result<Option<Vec<RecoveredJob>>> {
     let count: i64 =
         reader.query_row(&format!("SELECT count(*) FROM ({OPEN_JOBS})"), [], |row| row.get(0))?;
-    let mut statement = reader.prepare(&format!("{JOB} WHERE j.status IN ('queued', 'running')"))?;
+    let of_rows =
+        JOB.replace("FROM jobs j", &format!("FROM ({OPEN_JOBS}) o CROSS JOIN jobs j ON j.id = o.id"));
+    let mut statement = reader.prepare(&format!("{of_rows} WHERE {IS_OPEN}"))?;
     let mut repeated = Repeated::default();
     let rows = statement.query_map([], |row| recovered_job(row, seal, &mut repeated))?;
     let mut jobs = rows.collect::<Result<Vec<_>, _>>()?;
@@ -94,7 +98,7 @@ fn open_job(
     seal: &Seal,
     repeated: &RefCell<Repeated>,
 ) -> rusqlite::Result<RecoveredJob> {
-    let mut statement = reader.prepare_cached(&format!("{JOB} WHERE j.id = ?1"))?;
+    let mut statement = reader.prepare_cached(&format!("{JOB} WHERE j.id = ?1 AND {IS_OPEN}"))?;
     statement.query_row([id], |row| recovered_job(row, seal, &mut repeated.borrow_mut()))
 }
 

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use herald_core::journal::Record;
+use herald_core::journal::{InterruptedState, Record, RecoveredJob};
 use serde_json::json;
 
 use super::JournalStore;
-use super::tests::{KEEP, accepted, append, ended, id, leave_behind, open, plan, queued, routed};
+use super::tests::{KEEP, accepted, append, ended, id, leave_behind, open, plan, queued, routed, started};
 use crate::history::{History, HistoryError, JobQuery, Unreadable};
 use crate::pauses::{PausedKind, Pauses};
 
@@ -64,6 +64,65 @@ async fn one_damaged_row_is_left_out_and_named() {
         append(&store, &[accepted(&plan("hunter2222"), 9, json!({}))]).await.unwrap();
         assert!(store.event(&id(9)).await.unwrap().is_some());
     }
+}
+
+/// Changes a row of a job, and leaves the index of states as it is.
+fn change_beside_the_index(folder: &Path, sql: &str) {
+    let open = || rusqlite::Connection::open(folder.join("journal.db")).unwrap();
+    let connection = open();
+    let find = "SELECT rootpage, sql FROM sqlite_schema WHERE name = 'jobs_by_status'";
+    let pair = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?));
+    let (page, made) = connection.query_row(find, [], pair).unwrap();
+    let forget = "PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE name = 'jobs_by_status'";
+    connection.execute_batch(forget).unwrap();
+    drop(connection);
+    let connection = open();
+    assert_eq!(connection.execute(sql, []).unwrap(), 1, "{sql}");
+    connection.execute_batch("PRAGMA writable_schema = ON").unwrap();
+    let remember = "INSERT INTO sqlite_schema (type, name, tbl_name, rootpage, sql)
+                    VALUES ('index', 'jobs_by_status', 'jobs', ?1, ?2)";
+    connection.execute(remember, rusqlite::params![page, made]).unwrap();
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+}
+
+#[tokio::test]
+async fn what_a_row_says_counts_and_not_what_its_index_says() {
+    for (row, expected) in [
+        ("status = 'running', started_at = 2", &[(11, false), (12, true), (13, false)][..]),
+        ("status = 'succeeded', started_at = 2, ended_at = 3", &[(11, false), (13, false)]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        waiting(folder.path()).await;
+        change_beside_the_index(folder.path(), &format!("UPDATE jobs SET {row} WHERE id = '{}'", id(12)));
+        let store = open(folder.path());
+        assert_eq!(open_jobs(&store), expected, "{row}");
+        let is_named = store.damage().list().iter().any(|what| what.contains(&*id(12)));
+        assert_eq!(is_named, expected.len() == 2, "{row}: {:?}", store.damage().list());
+    }
+}
+
+/// The jobs to go on with, and whether each ran.
+fn open_jobs(store: &JournalStore) -> Vec<(u64, bool)> {
+    let jobs = store.recover().unwrap().jobs;
+    let number = |id: &str| u64::from_str_radix(id.rsplit('-').next().unwrap(), 16).unwrap();
+    let ran = |job: &RecoveredJob| matches!(job.interrupted, InterruptedState::Running);
+    jobs.iter().map(|job| (number(&job.stored.job.id), ran(job))).collect()
+}
+
+#[tokio::test]
+async fn jobs_are_recovered_in_the_order_of_their_ids() {
+    let folder = tempfile::tempdir().unwrap();
+    let (plan, store) = (plan("hunter2222"), open(folder.path()));
+    let mut records = vec![accepted(&plan, 1, json!({"n": 1}))];
+    records.extend((11..16).map(|n| queued(&plan, 1, n)));
+    records.extend([started(&plan, 1, 12, 1), started(&plan, 1, 15, 1), ended(&plan, 1, 13)]);
+    append(&store, &records).await.unwrap();
+    drop(store);
+    let expected = [(11, false), (12, true), (14, false), (15, true)];
+    assert_eq!(open_jobs(&open(folder.path())), expected);
+    // One by one, as where something is damaged.
+    change(folder.path(), &format!("UPDATE jobs SET attempt = 'many' WHERE id = '{}'", id(14)));
+    assert_eq!(open_jobs(&open(folder.path())), [expected[0], expected[1], expected[3]]);
 }
 
 #[tokio::test]
