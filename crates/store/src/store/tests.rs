@@ -328,7 +328,10 @@ pub(crate) async fn leave_behind(folder: &Path, batches: &[Vec<Record>]) {
     }
     let log = folder.join("journal");
     let kept: Vec<_> = std::fs::read_dir(&log).unwrap().map(|entry| entry.unwrap().path()).collect();
-    let kept: Vec<_> = kept.iter().map(|path| (path.clone(), std::fs::read(path).unwrap())).collect();
+    // The file that is being made ready for the log may get its name meanwhile.
+    let kept: Vec<_> =
+        kept.iter().filter_map(|path| Some((path.clone(), std::fs::read(path).ok()?))).collect();
+    assert!(kept.iter().any(|(path, _)| path.extension().is_some_and(|ending| ending == "log")));
     let database = std::fs::read(folder.join("journal.db")).unwrap();
     let wal = std::fs::read(folder.join("journal.db-wal")).unwrap();
     let end = std::fs::read(folder.join("journal.end")).unwrap();
