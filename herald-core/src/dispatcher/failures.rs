@@ -58,27 +58,11 @@ impl FailureCounts {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
+    use crate::component::conformance;
 
     fn job(router: &str, task: &str) -> Job {
-        Job {
-            id: "j".into(),
-            trigger_id: "e".into(),
-            router: router.into(),
-            trigger: "t".into(),
-            selector: "s".into(),
-            task: task.into(),
-            executor: "e".into(),
-            trigger_param: Arc::default(),
-            select_param: Arc::default(),
-            job_param: Arc::default(),
-            chain_depth: 0,
-            attempt: 1,
-            by: None,
-            rerun: false,
-        }
+        Job { router: router.into(), task: task.into(), ..conformance::job("j") }
     }
 
     #[test]

@@ -128,6 +128,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+    use crate::component::conformance::job;
     use crate::component::executor::NoOutput;
     use crate::job::Job;
     use crate::value::param::Params;
@@ -147,22 +148,7 @@ mod tests {
     }
 
     async fn begun(task: &str, wait: Option<u64>) -> Result<Outcome, Attempt> {
-        let job = Job {
-            id: "j".into(),
-            trigger_id: "e".into(),
-            router: "r".into(),
-            trigger: "t".into(),
-            selector: "s".into(),
-            task: task.into(),
-            executor: "x".into(),
-            trigger_param: Arc::default(),
-            select_param: Arc::default(),
-            job_param: Arc::default(),
-            chain_depth: 0,
-            attempt: 1,
-            by: None,
-            rerun: false,
-        };
+        let job = Job { task: task.into(), ..job("j") };
         let (stop, output) = (Stop::new(), Arc::new(NoOutput));
         let execution = Execution { job: Arc::new(job), mask: Arc::default(), stop, output, earlier: None };
         at_once(Arc::new(SaidToBeInstant(wait.map(Duration::from_secs))), execution).await

@@ -202,6 +202,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::component::conformance::job;
     use crate::workflow::{KnownComponents, read};
 
     fn object(value: Value) -> Params {
@@ -232,22 +233,11 @@ mod tests {
     }
 
     fn stored(job_param: Value, secrets: StoredSecrets) -> StoredJob {
-        let name = |text: &str| Name::from(text);
         let job = Job {
-            id: name("j"),
-            trigger_id: name("e"),
-            router: name("r"),
-            trigger: name("t"),
-            selector: name("all"),
-            task: name("k"),
-            executor: name("local"),
-            trigger_param: Arc::default(),
-            select_param: Arc::default(),
+            selector: "all".into(),
+            executor: "local".into(),
             job_param: Arc::new(object(job_param)),
-            chain_depth: 0,
-            attempt: 1,
-            by: None,
-            rerun: false,
+            ..job("j")
         };
         StoredJob { job, secrets, broken: None }
     }

@@ -49,11 +49,8 @@ pub fn why_nothing(path: &str) -> Option<(String, String)> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::job::Job;
-    use crate::value::param::Params;
+    use crate::component::conformance::job;
 
     #[test]
     fn a_path_begins_with_an_execution_parameter() {
@@ -87,23 +84,7 @@ mod tests {
     #[test]
     fn the_names_are_those_of_a_job() {
         let mut known: Vec<&str> = MAPS.into_iter().chain(PLAIN).collect();
-        let job = Job {
-            id: "1".into(),
-            trigger_id: "2".into(),
-            router: "r".into(),
-            trigger: "t".into(),
-            selector: "all".into(),
-            task: "k".into(),
-            executor: "x".into(),
-            trigger_param: Arc::new(Params::new().into()),
-            select_param: Arc::default(),
-            job_param: Arc::default(),
-            chain_depth: 0,
-            attempt: 1,
-            by: None,
-            rerun: false,
-        };
-        let params = job.params();
+        let params = job("1").params();
         let mut names: Vec<&str> = params.keys().map(String::as_str).collect();
         known.sort_unstable();
         names.sort_unstable();

@@ -93,6 +93,7 @@ fn since(api: &Api, tile: &TileSettings) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use herald_core::conformance::job;
     use herald_core::job::Job;
     use herald_core::journal::{Journal, Record, Records};
     use herald_core::lifecycle::{Status, Verdict};
@@ -107,20 +108,12 @@ mod tests {
         let view = api.view();
         let route = view.plan.workflow.route("r", task).unwrap();
         let job = Job {
-            id: format!("01900000-0000-7000-8000-{n:012}").into(),
-            trigger_id: "e".into(),
             router: route.router.clone(),
             trigger: route.trigger.clone(),
             selector: route.selector.clone(),
             task: route.task.clone(),
             executor: route.executor.clone(),
-            trigger_param: Arc::default(),
-            select_param: Arc::default(),
-            job_param: Arc::default(),
-            chain_depth: 0,
-            attempt: 1,
-            by: None,
-            rerun: false,
+            ..job(&format!("01900000-0000-7000-8000-{n:012}"))
         };
         let verdict =
             Verdict { status: Status::Succeeded, error: None, result: serde_json::from_str(result).unwrap() };
