@@ -5,8 +5,8 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
-/// A value as the body. The one of axum is not for long lists: it writes each piece through a buffer that grows by
-/// itself, which takes three times as long.
+/// A value as the body. The one of axum writes each piece of it through a buffer that is shared in parts: of long lists
+/// that takes 1.4 times as long.
 pub(crate) struct Json<T>(pub(crate) T);
 
 impl<T: Serialize> IntoResponse for Json<T> {

@@ -1,7 +1,6 @@
 //! What an earlier process left undone, read from the history. StoredSecrets of the configuration stay hidden:
 //! [`herald_core::dispatcher::restore`] has them.
 
-use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
 
@@ -26,12 +25,16 @@ use crate::journal::seal::Seal;
 use crate::lock::OpenError;
 use crate::store::JournalStore;
 
-/// What every job is read with.
-const JOB: &str = "
+/// What is read of every job.
+const COLUMNS: &str = "
 SELECT j.id, j.event_id, j.router, j.task, j.trigger_name, j.selector, j.executor, j.depth, j.select_param, j.job_param,
        j.queued_at, e.param, e.sealed, j.status, j.attempt, j.started_at, j.ended_at, j.retry_at, j.error,
        j.actor, e.actor, j.result
-FROM jobs j LEFT JOIN events e ON e.id = j.event_id";
+";
+/// One job, by its id.
+const ONE: &str = "FROM jobs j LEFT JOIN events e ON e.id = j.event_id WHERE j.id = ?1";
+/// Those of a list of ids that comes before it. It is read first: the rows are what SQLite reads then.
+const OF_IDS: &str = "o CROSS JOIN jobs j ON j.id = o.id LEFT JOIN events e ON e.id = j.event_id";
 
 /// By an index that has all it needs. Sorting is ours: SQLite's would give nothing where one page is damaged.
 const OPEN_JOBS: &str = "SELECT id FROM jobs WHERE status IN ('queued', 'running')";
@@ -55,8 +58,8 @@ impl JournalStore {
             Err(error) if !is_damage(&error) => Err(error),
             // Slower: what is whole, and what is not is named.
             _ => {
-                let repeated = RefCell::default();
-                whole.each("waiting job", OPEN_JOBS, |id| open_job(&reader, id, &self.seal, &repeated))
+                let mut repeated = Repeated::default();
+                whole.each("waiting job", OPEN_JOBS, |id| open_job(&reader, id, &self.seal, &mut repeated))
             }
         };
         let events = whole.each("waiting event", OPEN_EVENTS, |id| open_event(&reader, id, &self.seal));
@@ -68,7 +71,7 @@ impl JournalStore {
 
 /// One job to run again.
 pub(super) fn stored(reader: &Connection, id: &str, seal: &Seal) -> rusqlite::Result<Option<FoundJob>> {
-    let mut statement = reader.prepare_cached(&format!("{JOB} WHERE j.id = ?1"))?;
+    let mut statement = reader.prepare_cached(&format!("{COLUMNS} {ONE}"))?;
     let found = statement.query_row([id], |row| {
         let state = JobState::read(row, 13)?;
         let stored = job(row, &state, seal, &mut Repeated::default())?;
@@ -81,9 +84,8 @@ pub(super) fn stored(reader: &Connection, id: &str, seal: &Seal) -> rusqlite::Re
 fn open_jobs(reader: &Connection, seal: &Seal) -> rusqlite::Result<Option<Vec<RecoveredJob>>> {
     let count: i64 =
         reader.query_row(&format!("SELECT count(*) FROM ({OPEN_JOBS})"), [], |row| row.get(0))?;
-    let of_rows =
-        JOB.replace("FROM jobs j", &format!("FROM ({OPEN_JOBS}) o CROSS JOIN jobs j ON j.id = o.id"));
-    let mut statement = reader.prepare(&format!("{of_rows} WHERE {IS_OPEN}"))?;
+    let sql = format!("{COLUMNS} FROM ({OPEN_JOBS}) {OF_IDS} WHERE {IS_OPEN}");
+    let mut statement = reader.prepare(&sql)?;
     let mut repeated = Repeated::default();
     let rows = statement.query_map([], |row| recovered_job(row, seal, &mut repeated))?;
     let mut jobs = rows.collect::<Result<Vec<_>, _>>()?;
@@ -96,13 +98,13 @@ fn open_job(
     reader: &Connection,
     id: &str,
     seal: &Seal,
-    repeated: &RefCell<Repeated>,
+    repeated: &mut Repeated,
 ) -> rusqlite::Result<RecoveredJob> {
-    let mut statement = reader.prepare_cached(&format!("{JOB} WHERE j.id = ?1 AND {IS_OPEN}"))?;
-    statement.query_row([id], |row| recovered_job(row, seal, &mut repeated.borrow_mut()))
+    let mut statement = reader.prepare_cached(&format!("{COLUMNS} {ONE} AND {IS_OPEN}"))?;
+    statement.query_row([id], |row| recovered_job(row, seal, repeated))
 }
 
-/// A row of [`JOB`] that waits or ran.
+/// A row of [`COLUMNS`] that waits or ran.
 fn recovered_job(row: &Row<'_>, seal: &Seal, repeated: &mut Repeated) -> rusqlite::Result<RecoveredJob> {
     let state = JobState::read(row, 13)?;
     let interrupted = match state.status {
@@ -170,7 +172,7 @@ fn read(packed: &Packed<'_>) -> Option<Params> {
     serde_json::from_str(&packed.unpack().ok()?).ok()
 }
 
-/// What earlier attempts of a job gave, of a row of [`JOB`].
+/// What earlier attempts of a job gave, of a row of [`COLUMNS`].
 fn earlier(row: &Row<'_>) -> rusqlite::Result<Option<Params>> {
     let Some(result) = row.get::<_, Option<Packed<'_>>>(21)? else { return Ok(None) };
     let params = read(&result);
@@ -184,7 +186,7 @@ fn earlier(row: &Row<'_>) -> rusqlite::Result<Option<Params>> {
     Ok(params)
 }
 
-/// A row of [`JOB`].
+/// A row of [`COLUMNS`].
 fn job(row: &Row<'_>, state: &JobState, seal: &Seal, repeated: &mut Repeated) -> rusqlite::Result<StoredJob> {
     let mut broken = None;
     let mut unreadable = |what: &str| {
@@ -234,7 +236,7 @@ mod tests {
         let path = folder.path().join("journal.db");
         drop(schema::open(&path).unwrap());
         let reader = schema::connect(&path, false).unwrap();
-        let sql = format!("{JOB} WHERE j.id = ?1");
+        let sql = format!("{COLUMNS} {ONE}");
         for id in ["a", "b", "c"] {
             assert!(!reader.prepare_cached(&sql).unwrap().exists([id]).unwrap());
         }

@@ -19,7 +19,7 @@ impl WholeRows<'_> {
         &self,
         what: &str,
         ids: &str,
-        read: impl Fn(&str) -> rusqlite::Result<T>,
+        mut read: impl FnMut(&str) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<Vec<T>> {
         let mut found = self.ids(what, ids)?;
         found.sort_unstable();
